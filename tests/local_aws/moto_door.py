@@ -1,0 +1,112 @@
+"""The PrivateLink and Route 53 model inside moto, for tests in one process: `with moto_aws(now=clock) as doors: …`.
+
+moto goes on playing EC2's networks, STS and everything else. Any 12-digit access key id is the account of that
+number, as in the local AWS; credentials that `sts.assume_role` gave belong to the role's account.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+from urllib.parse import parse_qsl, urlsplit
+
+import boto3
+from botocore.awsrequest import AWSPreparedRequest
+from moto import mock_aws
+from moto.core.models import botocore_stubber
+from moto.ec2.models import ec2_backends
+from moto.elbv2.models import elbv2_backends
+from moto.iam.models import get_account_id_from
+from moto.sts.models import sts_backends
+
+from tests.local_aws.hosted_zones import HostedZones
+from tests.local_aws.privatelink import Caller, PrivateLink, Subnet, zone_ids
+from tests.local_aws.wire import Doors, Reply, read_response, write_response
+
+
+class MotoNetwork:
+    """moto's VPCs and load balancers."""
+
+    def vpc_exists(self, account: str, region: str, vpc_id: str) -> bool:
+        return vpc_id in ec2_backends[account][region].vpcs
+
+    def subnet(self, account: str, region: str, subnet_id: str) -> Subnet | None:
+        for subnet in ec2_backends[account][region].describe_subnets():
+            if subnet.id == subnet_id:
+                return Subnet(subnet_id, subnet.vpc_id, subnet.availability_zone, subnet.cidr_block)
+        return None
+
+    def load_balancer_zones(self, account: str, region: str, arn: str) -> Sequence[str]:
+        balancer = elbv2_backends[account][region].load_balancers.get(arn)
+        return [subnet.availability_zone for subnet in balancer.subnets] if balancer else []
+
+
+def session(account: str, region: str = "eu-central-1") -> boto3.Session:
+    """A boto3 session whose credentials are the account's."""
+    return boto3.Session(aws_access_key_id=account, aws_secret_access_key="x", region_name=region)
+
+
+@contextmanager
+def moto_aws(*, now: Callable[[], float], seconds_to_insync: float = 30, **options: Any) -> Iterator[Doors]:
+    """moto with the model in front of it, until the block ends. `options` are those of `PrivateLink`."""
+    network = MotoNetwork()
+    privatelink = PrivateLink(network, now=now, zone_names=lambda *vpc: zones.names_in(*vpc), **options)
+    zones = HostedZones(
+        network, now=now, seconds_to_insync=seconds_to_insync, private_dns_names=privatelink.private_dns_names
+    )
+    doors = Doors(privatelink, zones)
+    stock = botocore_stubber.process_request
+
+    def answer(request: AWSPreparedRequest) -> Any:
+        return _answer(doors, request, lambda: stock(request))
+
+    with mock_aws(), mock.patch.object(botocore_stubber, "process_request", answer):
+        yield doors
+
+
+def _answer(doors: Doors, request: AWSPreparedRequest, stock: Callable[[], Any]) -> Any:
+    key, region, service = _credential(request)
+    account = key if key.isdigit() and len(key) == 12 else get_account_id_from(key)
+    request.headers["x-moto-account-id"] = account
+    url, body = urlsplit(request.url), _bytes(request.body)
+    role = sts_backends[account]["aws"].get_assumed_role_from_access_key(key)
+    caller = Caller(account, region, role.arn if role else "")
+    if service == "route53":
+        query = dict(parse_qsl(url.query, keep_blank_values=True))
+        return doors.route53(caller, request.method, url.path, query, body) or stock()
+    if service == "ec2":
+        form = dict(parse_qsl(body.decode(), keep_blank_values=True))
+        return doors.ec2(caller, form["Action"], form, lambda: _with_zones(caller, form["Action"], stock()))
+    return stock()
+
+
+def _credential(request: AWSPreparedRequest) -> tuple[str, str, str]:
+    """The access key id, Region and service that the request is signed for."""
+    scope = _text(request.headers.get("Authorization", "")).partition("Credential=")[2].split(",")[0].split("/")
+    return (scope[0], scope[2], scope[3]) if len(scope) == 5 else ("", "", "")
+
+
+def _with_zones(caller: Caller, operation: str, answer: Any) -> Reply:
+    """moto gives every account the same zone IDs; AWS and the model do not."""
+    status, headers, body = answer
+    reply = Reply(status, {str(key): str(value) for key, value in headers.items()}, _bytes(body))
+    if operation not in ("CreateSubnet", "DescribeSubnets", "DescribeAvailabilityZones"):
+        return reply
+    response, ids = read_response(operation, reply), zone_ids(caller.account, caller.region)
+    rows = [row for value in response.values() for row in (value if isinstance(value, list) else [value])]
+    for row in rows:
+        if "AvailabilityZone" in row:
+            row["AvailabilityZoneId"] = ids[row["AvailabilityZone"]]
+        elif "ZoneName" in row:
+            row["ZoneId"] = ids[row["ZoneName"]]
+    return write_response("ec2", operation, response, "moto") if rows else reply
+
+
+def _bytes(body: Any) -> bytes:
+    if hasattr(body, "read"):
+        body = body.read()
+    return body.encode() if isinstance(body, str) else bytes(body or b"")
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
