@@ -1,0 +1,103 @@
+"""A wake-up: all that an event means to us, namely "look at this connection"."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+
+_PAUSES_SECONDS = (5, 10, 20, 30)
+_LONGEST_WAIT_SECONDS = 15 * 60
+
+
+class SeenBy(StrEnum):
+    """Which of the three ways first told us of a connection; a broken event path shows in it."""
+
+    EVENT = "event"
+    NOTIFICATION = "notification"
+    SWEEP = "sweep"
+
+
+@dataclass(frozen=True, slots=True)
+class WakeUp:
+    """Look at this connection. Every field is a hint that narrows a describe; none is ever trusted.
+
+    service_id: ``vpce-svc-…``, or None where the event does not carry it (a DeleteVpcEndpoints record).
+    endpoint_id: ``vpce-…``, or None for "something changed" (a notification whose body names nothing).
+    account: 12 digits, the endpoint's account as the event claims it.
+    region: the endpoint's Region (its VPC's), not the service's.
+    waited: how often this wake-up was put back to wait.
+    waited_seconds: how long that was in all.
+    change_ids: the Route 53 changes whose INSYNC is waited for.
+    """
+
+    service_id: str | None
+    endpoint_id: str | None
+    account: str | None
+    region: str | None
+    seen_by: SeenBy
+    waited: int = 0
+    waited_seconds: int = 0
+    change_ids: tuple[str, ...] = ()
+
+    @property
+    def pause_seconds(self) -> int:
+        """How long to wait before the next look: 5, 10, 20, then 30 seconds."""
+        return _PAUSES_SECONDS[min(self.waited, len(_PAUSES_SECONDS) - 1)]
+
+    @property
+    def has_waited_long_enough(self) -> bool:
+        """After 15 minutes the sweep takes over, so that no message circles for ever."""
+        return self.waited_seconds >= _LONGEST_WAIT_SECONDS
+
+    def put_back(self, change_ids: tuple[str, ...] = ()) -> WakeUp:
+        """The same wake-up after one more pause."""
+        return replace(
+            self,
+            waited=self.waited + 1,
+            waited_seconds=self.waited_seconds + self.pause_seconds,
+            change_ids=change_ids,
+        )
+
+    def to_body(self) -> str:
+        """The wake-up as the body of one of our own queue messages; `from_fields` reads it back."""
+        fields = {name: value for name, value in asdict(self).items() if value not in (None, 0, ())}
+        return json.dumps({"autopilot": "wake-up", **fields}, separators=(",", ":"))
+
+    @staticmethod
+    def from_fields(fields: Mapping[str, object]) -> WakeUp:
+        """Read back what `to_body` wrote. Raises TypeError or ValueError on anything else."""
+        if fields.get("autopilot") != "wake-up":
+            raise ValueError("its 'autopilot' is not 'wake-up'")
+        return WakeUp(
+            service_id=_text(fields, "service_id"),
+            endpoint_id=_text(fields, "endpoint_id"),
+            account=_text(fields, "account"),
+            region=_text(fields, "region"),
+            seen_by=SeenBy(_text(fields, "seen_by") or ""),
+            waited=_number(fields, "waited"),
+            waited_seconds=_number(fields, "waited_seconds"),
+            change_ids=_texts(fields, "change_ids"),
+        )
+
+
+def _text(fields: Mapping[str, object], name: str) -> str | None:
+    value = fields.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError(f"its '{name}' is not text")
+
+
+def _texts(fields: Mapping[str, object], name: str) -> tuple[str, ...]:
+    match fields.get(name, []):
+        case list(values) if all(isinstance(value, str) for value in values):
+            return tuple(values)
+    raise TypeError(f"its '{name}' is not a list of texts")
+
+
+def _number(fields: Mapping[str, object], name: str) -> int:
+    value = fields.get(name, 0)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise TypeError(f"its '{name}' is not a number")
