@@ -20,7 +20,6 @@ wake_ups = st.builds(
     seen_by=st.sampled_from(SeenBy),
     waited=st.integers(0, 1000),
     waited_seconds=st.integers(0, 1000),
-    change_ids=st.lists(st.text()).map(tuple),
 )
 
 
@@ -44,13 +43,6 @@ def test_pauses_grow_to_thirty_seconds_and_end_after_a_quarter_of_an_hour() -> N
     assert 15 * 60 <= wake_up.waited_seconds < 15 * 60 + 30
 
 
-def test_a_wake_up_that_is_put_back_carries_only_the_changes_still_waited_for() -> None:
-    first = SOMETHING_CHANGED.put_back(change_ids=("C1", "C2"))
-
-    assert first.put_back(change_ids=("C2",)).change_ids == ("C2",)
-    assert first.put_back().change_ids == ()
-
-
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -63,8 +55,6 @@ def test_a_wake_up_that_is_put_back_carries_only_the_changes_still_waited_for() 
         ("waited", -1),
         ("waited", True),
         ("waited_seconds", "15"),
-        ("change_ids", "C1"),
-        ("change_ids", [1]),
     ],
 )
 def test_fields_that_to_body_never_writes_are_refused(field: str, value: object) -> None:

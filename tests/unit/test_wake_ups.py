@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autopilot.aws.ledger import read_row
+from autopilot.domain.connection import Status
 from autopilot.domain.wake_up import SeenBy, WakeUp
 from autopilot.wake_ups import UnreadableEvent, read_wake_ups
 from tests.events import (
@@ -124,6 +126,13 @@ def test_the_queue_messages_of_the_sample_invocations_are_readable(name: str) ->
     assert [read_wake_ups(record["body"]) for record in event(name)["Records"]] == [(CREATED,)]
 
 
+def test_the_stream_record_of_the_sample_invocation_tells_that_a_name_became_ready() -> None:
+    (record,) = event("invoke-report-status")["Records"]
+    before, after = (read_row(record["dynamodb"][image]) for image in ("OldImage", "NewImage"))
+
+    assert (before.status, after.status) == (Status.ACCEPTED, Status.READY)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -198,7 +207,7 @@ def test_what_is_not_a_json_object_is_unreadable(text: str) -> None:
         read_wake_ups(text)
 
 
-@pytest.mark.parametrize("field", ["autopilot", "seen_by", "service_id", "waited", "change_ids"])
+@pytest.mark.parametrize("field", ["autopilot", "seen_by", "service_id", "waited"])
 def test_a_field_nested_to_a_great_depth_is_unreadable(field: str) -> None:
     deep: Any = ENDPOINT
     for _ in range(900):

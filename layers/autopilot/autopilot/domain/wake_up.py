@@ -29,7 +29,6 @@ class WakeUp:
     region: the endpoint's Region (its VPC's), not the service's.
     waited: how often this wake-up was put back to wait.
     waited_seconds: how long that was in all.
-    change_ids: the Route 53 changes whose INSYNC is waited for.
     """
 
     service_id: str | None
@@ -39,7 +38,6 @@ class WakeUp:
     seen_by: SeenBy
     waited: int = 0
     waited_seconds: int = 0
-    change_ids: tuple[str, ...] = ()
 
     @property
     def pause_seconds(self) -> int:
@@ -51,18 +49,13 @@ class WakeUp:
         """After 15 minutes the sweep takes over, so that no message circles for ever."""
         return self.waited_seconds >= _LONGEST_WAIT_SECONDS
 
-    def put_back(self, change_ids: tuple[str, ...] = ()) -> WakeUp:
+    def put_back(self) -> WakeUp:
         """The same wake-up after one more pause."""
-        return replace(
-            self,
-            waited=self.waited + 1,
-            waited_seconds=self.waited_seconds + self.pause_seconds,
-            change_ids=change_ids,
-        )
+        return replace(self, waited=self.waited + 1, waited_seconds=self.waited_seconds + self.pause_seconds)
 
     def to_body(self) -> str:
         """The wake-up as the body of one of our own queue messages; `from_fields` reads it back."""
-        fields = {name: value for name, value in asdict(self).items() if value not in (None, 0, ())}
+        fields = {name: value for name, value in asdict(self).items() if value not in (None, 0)}
         return json.dumps({"autopilot": "wake-up", **fields}, separators=(",", ":"))
 
     @staticmethod
@@ -78,7 +71,6 @@ class WakeUp:
             seen_by=SeenBy(_text(fields, "seen_by") or ""),
             waited=_number(fields, "waited"),
             waited_seconds=_number(fields, "waited_seconds"),
-            change_ids=_texts(fields, "change_ids"),
         )
 
 
@@ -87,13 +79,6 @@ def _text(fields: Mapping[str, object], name: str) -> str | None:
     if value is None or isinstance(value, str):
         return value
     raise TypeError(f"its '{name}' is not text")
-
-
-def _texts(fields: Mapping[str, object], name: str) -> tuple[str, ...]:
-    match fields.get(name, []):
-        case list(values) if all(isinstance(value, str) for value in values):
-            return tuple(values)
-    raise TypeError(f"its '{name}' is not a list of texts")
 
 
 def _number(fields: Mapping[str, object], name: str) -> int:

@@ -1,0 +1,76 @@
+"""Converges the DNS of the connections that the DNS queue tells of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from autopilot.aws.calls import CONFIG
+from autopilot.aws.consumer_accounts import AwsConsumerAccounts
+from autopilot.aws.endpoint_services import Ec2EndpointServices
+from autopilot.aws.ledger import LedgerTable
+from autopilot.aws.queues import SqsQueue
+from autopilot.domain.dns_plan import Autopilot
+from autopilot.domain.failures import AwsCallFailed
+from autopilot.domain.wake_up import WakeUp
+from autopilot.messages import work_off
+from autopilot.settings import Settings
+from autopilot.use_cases.converge_dns import ConvergeDns
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+metrics = Metrics()
+
+
+@cache
+def wire(account: str) -> tuple[ConvergeDns, SqsQueue]:
+    """The use case and its queue, made once a runtime environment. Raises WrongSetting."""
+    settings = Settings(os.environ)
+    autopilot = Autopilot(account, settings.region)
+    queue = SqsQueue(boto3.client("sqs", config=CONFIG), settings.dns_queue_url)
+    converge_dns = ConvergeDns(
+        services=Ec2EndpointServices(boto3.client("ec2", config=CONFIG), now),
+        consumers=AwsConsumerAccounts(
+            boto3.client("sts", config=CONFIG), autopilot, settings.external_id, settings.mode, now
+        ),
+        ledger=LedgerTable(boto3.client("dynamodb", config=CONFIG), settings.ledger_table),
+        dns_queue=queue,
+        autopilot=autopilot,
+        mode=settings.mode,
+        ttl=settings.record_ttl,
+        clock=now,
+    )
+    return converge_dns, queue
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    converge_dns, queue = wire(context.invoked_function_arn.split(":")[4])
+
+    def work(wake_ups: Sequence[WakeUp]) -> Mapping[WakeUp, AwsCallFailed]:
+        failed = {}
+        for wake_up in wake_ups:
+            try:
+                reached = converge_dns(wake_up)
+            except AwsCallFailed as failure:
+                failed[wake_up] = failure
+            else:
+                metrics.add_metric(f"Dns{reached.title() if reached else 'Waiting'}", MetricUnit.Count, 1)
+        return failed
+
+    return work_off(event, queue, work)

@@ -1,0 +1,1 @@
+"""Adapters: one module a collaborator. Nothing here decides anything."""

@@ -1,0 +1,148 @@
+"""Consumer accounts, entered through the consumer role."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import ClientError
+
+from autopilot.aws.calls import CONFIG, calling, code_of
+from autopilot.aws.hosted_zones import Route53HostedZones
+from autopilot.domain.connection import AwsState, NetworkInterface
+from autopilot.domain.dns_plan import Autopilot
+from autopilot.domain.endpoint import DnsEntry, Endpoint
+from autopilot.domain.failures import NoConsumerRole
+from autopilot.domain.mode import Mode
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import VpcEndpointTypeDef
+    from mypy_boto3_sts import STSClient
+    from mypy_boto3_sts.type_defs import AssumeRoleRequestTypeDef
+
+# STS sessions last an hour; one that is nearly over is not used.
+_SESSION = timedelta(minutes=50)
+
+# What observe mode may do at most, whatever the role allows.
+_READ_ONLY = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": ["ec2:Describe*", "route53:Get*", "route53:List*"],
+                "Resource": "*",
+            }
+        ],
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AwsConsumerAccount:
+    """Implements `ConsumerAccount` with the consumer role's credentials."""
+
+    ec2: EC2Client
+    hosted_zones: Route53HostedZones
+    region: str
+
+    def endpoint(self, endpoint_id: str) -> Endpoint | None:
+        """An empty id would match every endpoint of the account, so it is none."""
+        if not endpoint_id:
+            return None
+        with calling("DescribeVpcEndpoints", endpoint_id):
+            try:
+                found = self.ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint_id])["VpcEndpoints"]
+            except ClientError as error:
+                if code_of(error) == "InvalidVpcEndpointId.NotFound":
+                    return None
+                raise
+        return _endpoint(found[0], self.region) if found else None
+
+    def interfaces(self, endpoint: Endpoint) -> Sequence[NetworkInterface]:
+        if not endpoint.interface_ids:
+            return ()
+        with calling("DescribeNetworkInterfaces", endpoint.endpoint_id):
+            found = self.ec2.describe_network_interfaces(NetworkInterfaceIds=endpoint.interface_ids)[
+                "NetworkInterfaces"
+            ]
+        with calling("DescribeSubnets", endpoint.endpoint_id):
+            subnet_ids = sorted({interface["SubnetId"] for interface in found})
+            subnets = self.ec2.describe_subnets(SubnetIds=subnet_ids)["Subnets"]
+        zone_of = {subnet["SubnetId"]: subnet["AvailabilityZoneId"] for subnet in subnets}
+        return tuple(
+            NetworkInterface(
+                interface["NetworkInterfaceId"],
+                interface.get("PrivateIpAddress") or interface.get("Ipv6Address", ""),
+                zone_of[interface["SubnetId"]],
+            )
+            for interface in sorted(found, key=lambda interface: interface["NetworkInterfaceId"])
+        )
+
+
+class AwsConsumerAccounts:
+    """Implements `ConsumerAccounts`. Sessions are kept while they last, each for one account and Region."""
+
+    def __init__(
+        self, sts: STSClient, autopilot: Autopilot, external_id: str, mode: Mode, clock: Callable[[], datetime]
+    ) -> None:
+        self._sts = sts
+        self._autopilot = autopilot
+        self._external_id = external_id
+        self._mode = mode
+        self._clock = clock
+        self._entered: dict[tuple[str, str], tuple[datetime, AwsConsumerAccount]] = {}
+
+    def enter(self, account: str, region: str) -> AwsConsumerAccount:
+        known = self._entered.get((account, region))
+        if known and self._clock() < known[0]:
+            return known[1]
+        entered = self._enter(account, region)
+        self._entered[account, region] = (self._clock() + _SESSION, entered)
+        return entered
+
+    def _enter(self, account: str, region: str) -> AwsConsumerAccount:
+        """The role's name holds provider and Region, so that several stacks never collide."""
+        role_arn = f"arn:{self._partition}:iam::{account}:role/autopilot-{self._autopilot.account}-{region}"
+        request: AssumeRoleRequestTypeDef = {"RoleArn": role_arn, "RoleSessionName": "privatelink-autopilot"}
+        if self._external_id:
+            request["ExternalId"] = self._external_id
+        if self._mode is Mode.OBSERVE:
+            request["Policy"] = _READ_ONLY
+        with calling("AssumeRole", role_arn):
+            try:
+                credentials = self._sts.assume_role(**request)["Credentials"]
+            except ClientError as error:
+                if code_of(error) in ("AccessDenied", "AccessDeniedException"):
+                    raise NoConsumerRole(account, role_arn) from error
+                raise
+        session = boto3.Session(
+            credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"], region_name=region
+        )
+        zones = Route53HostedZones(session.client("route53", config=CONFIG), account, region)
+        return AwsConsumerAccount(session.client("ec2", config=CONFIG), zones, region)
+
+    @property
+    def _partition(self) -> str:
+        return self._sts.meta.partition
+
+
+def _endpoint(found: VpcEndpointTypeDef, region: str) -> Endpoint:
+    return Endpoint(
+        found["VpcEndpointId"],
+        found["VpcId"],
+        region,
+        AwsState.from_wire(found["State"]),
+        tuple(
+            DnsEntry(entry["DnsName"], entry.get("HostedZoneId", ""))
+            for entry in found.get("DnsEntries", [])
+            if "DnsName" in entry
+        ),
+        tuple(found.get("NetworkInterfaceIds", [])),
+        found.get("IpAddressType", "ipv4"),
+    )

@@ -1,0 +1,111 @@
+"""The provider's endpoint services and their connections, from EC2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from autopilot.aws.calls import calling
+from autopilot.domain.connection import AwsState, Connection, ConnectionRef
+from autopilot.domain.service import EndpointService
+from autopilot.use_cases.ports import Refusal
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import (
+        FilterTypeDef,
+        ServiceConfigurationTypeDef,
+        UnsuccessfulItemTypeDef,
+        VpcEndpointConnectionTypeDef,
+    )
+
+_FRESH_FOR = timedelta(seconds=60)
+# An id that is not in the list may be of a service made a moment ago, or somebody else's altogether.
+_LOOK_AGAIN_AFTER = timedelta(seconds=5)
+_PAGE = 1000
+
+
+class Ec2EndpointServices:
+    """Implements `EndpointServices`. The list of services is kept for a minute; connections are always read."""
+
+    def __init__(self, ec2: EC2Client, clock: Callable[[], datetime]) -> None:
+        self._ec2 = ec2
+        self._clock = clock
+        self._services: dict[str, EndpointService] = {}
+        self._read_at: datetime | None = None
+
+    def all(self) -> Sequence[EndpointService]:
+        if self._age() >= _FRESH_FOR:
+            self._read()
+        return tuple(self._services.values())
+
+    def find(self, service_id: str) -> EndpointService | None:
+        patience = _FRESH_FOR if service_id in self._services else _LOOK_AGAIN_AFTER
+        if self._age() >= patience:
+            self._read()
+        return self._services.get(service_id)
+
+    def connections(
+        self, service_id: str, *, owners: Collection[str] = (), state: AwsState | None = None
+    ) -> Iterator[Connection]:
+        filters: list[FilterTypeDef] = [{"Name": "service-id", "Values": [service_id]}]
+        if owners:
+            filters.append({"Name": "vpc-endpoint-owner", "Values": list(owners)})
+        if state:
+            filters.append({"Name": "vpc-endpoint-state", "Values": [state.value]})
+        pages = self._ec2.get_paginator("describe_vpc_endpoint_connections").paginate(
+            Filters=filters, PaginationConfig={"PageSize": _PAGE}
+        )
+        with calling("DescribeVpcEndpointConnections", service_id):
+            for page in pages:
+                for found in page["VpcEndpointConnections"]:
+                    yield self._connection(found)
+
+    def accept(self, service_id: str, endpoint_ids: Sequence[str]) -> Mapping[str, Refusal]:
+        with calling("AcceptVpcEndpointConnections", f"{service_id} {' '.join(endpoint_ids)}"):
+            answer = self._ec2.accept_vpc_endpoint_connections(ServiceId=service_id, VpcEndpointIds=endpoint_ids)
+        return _refusals(answer["Unsuccessful"])
+
+    def reject(self, service_id: str, endpoint_ids: Sequence[str]) -> Mapping[str, Refusal]:
+        with calling("RejectVpcEndpointConnections", f"{service_id} {' '.join(endpoint_ids)}"):
+            answer = self._ec2.reject_vpc_endpoint_connections(ServiceId=service_id, VpcEndpointIds=endpoint_ids)
+        return _refusals(answer["Unsuccessful"])
+
+    def _age(self) -> timedelta:
+        return self._clock() - self._read_at if self._read_at else timedelta.max
+
+    def _read(self) -> None:
+        pages = self._ec2.get_paginator("describe_vpc_endpoint_service_configurations").paginate()
+        with calling("DescribeVpcEndpointServiceConfigurations", "this account"):
+            found = [service for page in pages for service in page["ServiceConfigurations"]]
+        self._services = {service["ServiceId"]: self._service(service) for service in found}
+        self._read_at = self._clock()
+
+    def _service(self, found: ServiceConfigurationTypeDef) -> EndpointService:
+        tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
+        return EndpointService.from_tags(
+            found["ServiceId"],
+            self._ec2.meta.region_name,
+            tags,
+            acceptance_required=found.get("AcceptanceRequired", True),
+        )
+
+    def _connection(self, found: VpcEndpointConnectionTypeDef) -> Connection:
+        return Connection(
+            ConnectionRef(found["ServiceId"], found["VpcEndpointId"]),
+            found["VpcEndpointOwner"],
+            # Only cross-Region PrivateLink made the field necessary; a runtime from before it drops it.
+            found.get("VpcEndpointRegion") or self._ec2.meta.region_name,
+            AwsState.from_wire(found["VpcEndpointState"]),
+            found.get("CreationTimestamp"),
+        )
+
+
+def _refusals(unsuccessful: Sequence[UnsuccessfulItemTypeDef]) -> dict[str, Refusal]:
+    return {
+        item.get("ResourceId", ""): Refusal(
+            item.get("Error", {}).get("Code", "Unknown"), item.get("Error", {}).get("Message", "")
+        )
+        for item in unsuccessful
+    }

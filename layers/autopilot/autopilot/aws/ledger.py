@@ -1,0 +1,229 @@
+"""The ledger: a row a connection in DynamoDB, written facet by facet."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from autopilot.aws.batch_get import batch_get
+from autopilot.aws.calls import calling
+from autopilot.domain.connection import (
+    Acceptance,
+    AcceptanceFacet,
+    AwsState,
+    Connection,
+    ConnectionRef,
+    Dns,
+    DnsFacet,
+    LedgerRow,
+    Moment,
+    NetworkInterface,
+)
+from autopilot.domain.failures import LedgerChangedMeanwhile
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+BY_ENDPOINT = "by-endpoint"
+# The rows of notices have this in the place of a service id.
+NOTICE = "notice"
+_KEPT_AFTER_THE_END = timedelta(days=400)
+
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
+
+class LedgerTable:
+    """Implements `Ledger`.
+
+    Each writer names the value of its own facet that it has read as the condition of the write, so that
+    two runs of one writer cannot overwrite each other, and the two writers never wait for one another.
+    """
+
+    def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+
+    def rows(self, refs: Collection[ConnectionRef]) -> Mapping[ConnectionRef, LedgerRow]:
+        found = map(read_row, batch_get(self._dynamodb, self._table, [_key(ref) for ref in refs]))
+        return {row.ref: row for row in found}
+
+    def rows_of(self, service_id: str) -> Iterator[LedgerRow]:
+        return map(read_row, self._query(service_id))
+
+    def find(self, endpoint_id: str) -> ConnectionRef | None:
+        with calling("Query", f"{self._table} for {endpoint_id}"):
+            answer = self._dynamodb.query(
+                TableName=self._table,
+                IndexName=BY_ENDPOINT,
+                KeyConditionExpression="endpoint_id = :endpoint",
+                ExpressionAttributeValues={":endpoint": {"S": endpoint_id}},
+            )
+        return next((ConnectionRef(item["service_id"]["S"], endpoint_id) for item in answer["Items"]), None)
+
+    def record_acceptance(self, row: LedgerRow, facet: AcceptanceFacet) -> LedgerRow:
+        return self._record(row, "acceptance", row.acceptance.value, facet)
+
+    def record_dns(self, row: LedgerRow, facet: DnsFacet) -> LedgerRow:
+        return self._record(row, "dns", row.dns.value, facet)
+
+    def record_reported(self, ref: ConnectionRef, version: int) -> None:
+        with calling("UpdateItem", f"{self._table} {ref}"):
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key=_key(ref),
+                UpdateExpression="SET reported_version = :version",
+                ConditionExpression="attribute_exists(service_id)",
+                ExpressionAttributeValues={":version": _serialize(version)},
+            )
+
+    def notices(self) -> Mapping[str, str]:
+        return {item["endpoint_id"]["S"]: item["text"]["S"] for item in self._query(NOTICE)}
+
+    def record_notice(self, subject: str, text: str) -> None:
+        with calling("UpdateItem", f"{self._table} {subject}"):
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key=_key(ConnectionRef(NOTICE, subject)),
+                UpdateExpression="SET #text = :text",
+                ExpressionAttributeNames={"#text": "text"},
+                ExpressionAttributeValues={":text": {"S": text}},
+            )
+
+    def _query(self, service_id: str) -> Iterator[Mapping[str, Any]]:
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            ConsistentRead=True,
+            KeyConditionExpression="service_id = :service",
+            ExpressionAttributeValues={":service": {"S": service_id}},
+        )
+        with calling("Query", f"{self._table} for {service_id}"):
+            for page in pages:
+                yield from page["Items"]
+
+    def _record(self, row: LedgerRow, name: str, read: str, facet: AcceptanceFacet | DnsFacet) -> LedgerRow:
+        connection = row.connection
+        created_at = connection.created_at.isoformat() if connection.created_at else None
+        other, default = ("dns", DnsFacet()) if name == "acceptance" else ("acceptance", AcceptanceFacet())
+        values = {
+            ":facet": _facet_item(facet),
+            ":default": _facet_item(default),
+            ":owner": connection.owner,
+            ":region": connection.region,
+            ":state": connection.state.value,
+            ":created": created_at,
+            ":title": row.service_title,
+            ":seen": str(row.seen_by),
+            ":zero": 0,
+            ":one": 1,
+        }
+        names = {"#facet": name, "#other": other, "#owner": "owner", "#region": "region", "#state": "state"}
+        condition = "attribute_not_exists(service_id)"
+        if row.version:
+            condition, values[":read"], names["#value"] = "#facet.#value = :read", str(read), "value"
+        end = _end_of(facet)
+        keeping = " REMOVE delete_at"
+        if end:
+            values[":end"], keeping = int((end + _KEPT_AFTER_THE_END).timestamp()), ", delete_at = :end"
+        with calling("UpdateItem", f"{self._table} {row.ref}"):
+            try:
+                answer = self._dynamodb.update_item(
+                    TableName=self._table,
+                    Key=_key(row.ref),
+                    UpdateExpression=_UPDATE + keeping,
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames=names,
+                    ExpressionAttributeValues={name: _serialize(value) for name, value in values.items()},
+                    ReturnValues="ALL_NEW",
+                )
+            except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
+                raise LedgerChangedMeanwhile(f"the {name} of {row.ref} is no longer {read}") from error
+        return read_row(answer["Attributes"])
+
+
+_UPDATE = (
+    "SET #facet = :facet, #other = if_not_exists(#other, :default), #owner = :owner, "
+    "#region = :region, #state = :state, created_at = :created, service_title = :title, seen_by = if_not_exists(seen_by, :seen), "
+    "version = if_not_exists(version, :zero) + :one, reported_version = if_not_exists(reported_version, :zero)"
+)
+
+
+def read_row(item: Mapping[str, Any]) -> LedgerRow:
+    """A row from an item or a stream's image, both in DynamoDB's own notation."""
+    fields = {name: _deserialize(value) for name, value in item.items()}
+    acceptance, dns = fields["acceptance"], fields["dns"]
+    return LedgerRow(
+        connection=Connection(
+            ConnectionRef(fields["service_id"], fields["endpoint_id"]),
+            fields["owner"],
+            fields["region"],
+            AwsState(fields["state"]),
+            datetime.fromisoformat(fields["created_at"]) if fields["created_at"] else None,
+        ),
+        seen_by=fields["seen_by"],
+        service_title=fields["service_title"],
+        acceptance=AcceptanceFacet(
+            Acceptance(acceptance["value"]),
+            acceptance["decided_by"],
+            acceptance["reason"],
+            acceptance["would"],
+            _timeline(acceptance),
+        ),
+        dns=DnsFacet(
+            Dns(dns["value"]),
+            dns["reason"],
+            dns["vpc_id"],
+            tuple(dns["zones"]),
+            tuple((name, target) for name, target in dns["records"]),
+            tuple(dns["change_ids"]),
+            tuple(NetworkInterface(**interface) for interface in dns["interfaces"]),
+            dns["would"],
+            _timeline(dns),
+        ),
+        version=int(fields["version"]),
+        reported_version=int(fields["reported_version"]),
+    )
+
+
+def read_notice(item: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Subject and text of a notice's item, or None for a connection's."""
+    if item["service_id"]["S"] != NOTICE:
+        return None
+    return item["endpoint_id"]["S"], item["text"]["S"]
+
+
+def _timeline(facet: Mapping[str, Any]) -> tuple[Moment, ...]:
+    return tuple(Moment(datetime.fromisoformat(moment["at"]), moment["what"]) for moment in facet["timeline"])
+
+
+def _key(ref: ConnectionRef) -> dict[str, Any]:
+    return {"service_id": {"S": ref.service_id}, "endpoint_id": {"S": ref.endpoint_id}}
+
+
+def _facet_item(facet: AcceptanceFacet | DnsFacet) -> dict[str, Any]:
+    return cast(dict[str, Any], _plain(asdict(facet)))
+
+
+def _plain(value: object) -> object:
+    match value:
+        case dict():
+            return {name: _plain(inner) for name, inner in value.items()}
+        case tuple() | list():
+            return [_plain(inner) for inner in value]
+        case datetime():
+            return value.isoformat()
+        case str():
+            return str(value)
+        case _:
+            return value
+
+
+def _end_of(facet: AcceptanceFacet | DnsFacet) -> datetime | None:
+    """When the connection's story ended: its row is kept for an audit and then expires."""
+    if facet.value is not Dns.ABSENT or not facet.timeline:
+        return None
+    return facet.timeline[-1].at

@@ -1,0 +1,258 @@
+"""A PrivateLink connection: AWS's state, our two facets of it, and the status that people read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+
+class AwsState(StrEnum):
+    """The state of a connection in the wire's spelling.
+
+    botocore's enum capitalises the names while the wire, the CLI and the filters use camelCase, so
+    `from_wire` ignores case. A value AWS may add one day is UNKNOWN: reported and left alone.
+    """
+
+    PENDING_ACCEPTANCE = "pendingAcceptance"
+    PENDING = "pending"
+    AVAILABLE = "available"
+    REJECTED = "rejected"
+    DELETING = "deleting"
+    DELETED = "deleted"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    PARTIAL = "partial"
+    UNKNOWN = "unknown"
+
+    @staticmethod
+    def from_wire(text: str) -> AwsState:
+        return _STATES.get(text.lower(), AwsState.UNKNOWN)
+
+    @property
+    def asks_for_no_dns(self) -> bool:
+        """Positive evidence that no client can use the endpoint any more, or that it never could."""
+        return self in _WITHOUT_DNS
+
+
+_STATES = {state.value.lower(): state for state in AwsState}
+_WITHOUT_DNS = frozenset({AwsState.REJECTED, AwsState.DELETING, AwsState.DELETED, AwsState.FAILED, AwsState.EXPIRED})
+
+
+class Acceptance(StrEnum):
+    """What became of the request. decide_connection alone writes it.
+
+    ACCEPTING and REJECTING are recorded before the call to EC2, so that a crash between the two can
+    tell our own accept from a person's.
+    """
+
+    UNDECIDED = "undecided"
+    HELD = "held"
+    ACCEPTING = "accepting"
+    ACCEPTED = "accepted"
+    ADOPTED = "adopted"
+    REJECTING = "rejecting"
+    REJECTED = "rejected"
+    REVOKED = "revoked"
+
+
+class Dns(StrEnum):
+    """What became of the names in the consumer's VPC. converge_dns alone writes it."""
+
+    NONE = "none"
+    WAITING = "waiting"
+    PRESENT = "present"
+    CONSUMERS_OWN = "consumers-own"
+    NO_ROLE = "no-role"
+    UNDECLARED = "undeclared"
+    BLOCKED = "blocked"
+    ABSENT = "absent"
+
+    @property
+    def is_settled(self) -> bool:
+        """Nothing is left to do for an available endpoint. Not so where a person must act first."""
+        return self in (Dns.PRESENT, Dns.CONSUMERS_OWN)
+
+
+class Status(StrEnum):
+    """The status people read; README.md has a sentence for each."""
+
+    HELD = "held"
+    ACCEPTED = "accepted"
+    READY = "ready"
+    CONNECTED = "connected"
+    DNS_BLOCKED = "dns-blocked"
+    REJECTED = "rejected"
+    REVOKED = "revoked"
+    RETIRED = "retired"
+    FAILED = "failed"
+
+
+def status(acceptance: Acceptance, dns: Dns, state: AwsState) -> Status | None:
+    """The status of a connection, or None while there is nothing to tell yet."""
+    match state:
+        case AwsState.PENDING_ACCEPTANCE:
+            # A describe may be older than our Accept or Reject: what was done stays done.
+            return _WHILE_PENDING.get(acceptance)
+        case AwsState.PENDING:
+            return Status.ACCEPTED if acceptance in (Acceptance.ACCEPTED, Acceptance.ADOPTED) else None
+        case AwsState.AVAILABLE:
+            return _status_of_available(acceptance, dns)
+        case AwsState.REJECTED:
+            return Status.REVOKED if acceptance is Acceptance.REVOKED else Status.REJECTED
+        case AwsState.DELETING | AwsState.DELETED:
+            return {Dns.ABSENT: Status.RETIRED, Dns.BLOCKED: Status.FAILED}.get(dns)
+        case AwsState.FAILED | AwsState.EXPIRED | AwsState.PARTIAL | AwsState.UNKNOWN:
+            return Status.FAILED
+
+
+_WHILE_PENDING = {
+    Acceptance.HELD: Status.HELD,
+    Acceptance.ACCEPTED: Status.ACCEPTED,
+    Acceptance.REJECTED: Status.REJECTED,
+}
+
+
+def _status_of_available(acceptance: Acceptance, dns: Dns) -> Status | None:
+    match dns:
+        case Dns.PRESENT | Dns.CONSUMERS_OWN:
+            return Status.READY
+        case Dns.NO_ROLE | Dns.UNDECLARED:
+            return Status.CONNECTED
+        case Dns.BLOCKED:
+            return Status.DNS_BLOCKED
+        case Dns.NONE | Dns.WAITING | Dns.ABSENT:
+            return Status.ACCEPTED if acceptance in (Acceptance.ACCEPTED, Acceptance.ADOPTED) else None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ConnectionRef:
+    """The two ids that name a connection, as the provider sees it."""
+
+    service_id: str
+    endpoint_id: str
+
+    def __str__(self) -> str:
+        return f"{self.endpoint_id} to {self.service_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A row of DescribeVpcEndpointConnections. It never shows the consumer's VPC.
+
+    owner: 12 digits, and the only account id a decision may be based on.
+    region: the endpoint's Region.
+    """
+
+    ref: ConnectionRef
+    owner: str
+    region: str
+    state: AwsState
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One entry of a connection's timeline."""
+
+    at: datetime
+    what: str
+
+
+_TIMELINE_LENGTH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptanceFacet:
+    """decided_by: the key of the entry that decided, `principal/service`, or None. reason: a sentence."""
+
+    value: Acceptance = Acceptance.UNDECIDED
+    decided_by: str | None = None
+    reason: str = ""
+    would: str = ""
+    timeline: tuple[Moment, ...] = ()
+
+    def became(
+        self, value: Acceptance, now: datetime, *, reason: str, decided_by: str | None = None
+    ) -> AcceptanceFacet:
+        return AcceptanceFacet(value, decided_by, reason, "", _longer(self.timeline, Moment(now, value)))
+
+    def would_become(self, sentence: str) -> AcceptanceFacet:
+        return replace(self, would=sentence)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkInterface:
+    """One of the endpoint's network interfaces; AZ names differ between accounts, AZ IDs do not."""
+
+    interface_id: str
+    address: str
+    availability_zone_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DnsFacet:
+    """What Autopilot wrote for this endpoint and what it would take to do more.
+
+    vpc_id: the consumer VPC. zones: names of the zones written to. records: name → target.
+    change_ids: the Route 53 changes not yet seen INSYNC. reason: a sentence.
+    """
+
+    value: Dns = Dns.NONE
+    reason: str = ""
+    vpc_id: str | None = None
+    zones: tuple[str, ...] = ()
+    records: tuple[tuple[str, str], ...] = ()
+    change_ids: tuple[str, ...] = ()
+    interfaces: tuple[NetworkInterface, ...] = ()
+    would: str = ""
+    timeline: tuple[Moment, ...] = ()
+
+    def became(self, value: Dns, now: datetime, **changes: object) -> DnsFacet:
+        """The facet at its new value. What is not given keeps its value, except reason and would."""
+        timeline = self.timeline if value is self.value else _longer(self.timeline, Moment(now, value))
+        return replace(self, **{"reason": "", "would": "", **changes}, value=value, timeline=timeline)  # type: ignore[arg-type]
+
+    def would_become(self, sentence: str) -> DnsFacet:
+        return replace(self, would=sentence)
+
+
+def _longer(timeline: tuple[Moment, ...], moment: Moment) -> tuple[Moment, ...]:
+    return (*timeline, moment)[-_TIMELINE_LENGTH:]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """What the ledger knows of one connection.
+
+    connection.state is AWS's state when one of the two writers last looked. service_title is the service's
+    Name tag, or its id. version grows by one with each write; reported_version is the version whose status
+    was reported last.
+    """
+
+    connection: Connection
+    seen_by: str
+    service_title: str
+    acceptance: AcceptanceFacet = field(default_factory=AcceptanceFacet)
+    dns: DnsFacet = field(default_factory=DnsFacet)
+    version: int = 0
+    reported_version: int = 0
+
+    @property
+    def ref(self) -> ConnectionRef:
+        return self.connection.ref
+
+    @property
+    def status(self) -> Status | None:
+        return status(self.acceptance.value, self.dns.value, self.connection.state)
+
+    @property
+    def would(self) -> str:
+        """What observe mode would have done, or an empty text."""
+        return "; ".join(filter(None, (self.acceptance.would, self.dns.would)))
+
+    @property
+    def timeline(self) -> tuple[Moment, ...]:
+        requested = (Moment(self.connection.created_at, "requested"),) if self.connection.created_at else ()
+        moments = (*requested, *self.acceptance.timeline, *self.dns.timeline)
+        return tuple(sorted(moments, key=lambda moment: moment.at))

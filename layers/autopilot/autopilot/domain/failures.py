@@ -1,0 +1,27 @@
+"""What can go wrong at AWS, said so that a person can act on it."""
+
+from __future__ import annotations
+
+
+class AwsCallFailed(Exception):
+    """An AWS call did not do what was asked. It is tried again; the code tells why."""
+
+    def __init__(self, operation: str, subject: str, code: str, message: str) -> None:
+        super().__init__(f"{operation} for {subject} failed with {code}: {message}")
+        self.operation = operation
+        self.subject = subject
+        self.code = code
+        self.message = message
+
+
+class LedgerChangedMeanwhile(Exception):
+    """Another run wrote this connection's facet between our read and our write; look again."""
+
+
+class NoConsumerRole(Exception):
+    """The consumer account does not let Autopilot in: no role of that name, or its trust refuses us."""
+
+    def __init__(self, account: str, role_arn: str) -> None:
+        super().__init__(f"account {account} does not let Autopilot assume {role_arn}")
+        self.account = account
+        self.role_arn = role_arn

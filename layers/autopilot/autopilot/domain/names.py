@@ -1,0 +1,57 @@
+"""The names a provider declares for a service."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+_LONGEST_NAME = 253
+
+
+class MalformedName(ValueError):
+    """A declared zone or record is no DNS name; the message says which and what is expected."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Name:
+    """A fully qualified name, lower case and without the trailing dot, and the zone it lives in."""
+
+    fqdn: str
+    zone: str
+
+    @property
+    def is_apex(self) -> bool:
+        return self.fqdn == self.zone
+
+
+def parse_names(zone: str, records: str) -> tuple[Name, ...]:
+    """Names from the two tags: `payments.example.com` and `api ledger` (`@` is the zone itself).
+
+    A record is relative to the zone. `*` may be its leftmost label; a zone cannot begin with it, as
+    Route 53 refuses that. Raises MalformedName.
+    """
+    apex = zone.lower().removesuffix(".")
+    if not _is_name(apex) or "." not in apex:
+        raise MalformedName(f"zone {zone!r} is no domain name; expected one like 'payments.example.com'")
+    return tuple(dict.fromkeys(_name(record, apex) for record in records.lower().split()))
+
+
+def _name(record: str, apex: str) -> Name:
+    if record == "@":
+        return Name(apex, apex)
+    fqdn = f"{record}.{apex}"
+    if record.startswith("*"):
+        legal = record == "*" or (record.startswith("*.") and _is_name(fqdn[2:]))
+    else:
+        legal = _is_name(fqdn)
+    if not legal or len(fqdn) > _LONGEST_NAME:
+        raise MalformedName(
+            f"record {record!r} is no DNS label relative to {apex!r}; "
+            "expected labels of letters, digits and hyphens, '*' as the leftmost one, or '@' for the zone itself"
+        )
+    return Name(fqdn, apex)
+
+
+def _is_name(text: str) -> bool:
+    return len(text) <= _LONGEST_NAME and all(_LABEL.fullmatch(label) for label in text.split("."))

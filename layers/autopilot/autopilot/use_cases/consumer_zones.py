@@ -1,0 +1,132 @@
+"""The private hosted zones of one consumer VPC: plan, then apply, in zones of ours only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from aws_lambda_powertools import Logger
+
+from autopilot.domain.dns_plan import (
+    Autopilot,
+    Holder,
+    HostedZone,
+    Record,
+    RecordChange,
+    plan_absent,
+    plan_present,
+)
+from autopilot.domain.mode import Mode
+from autopilot.use_cases.ports import HostedZones
+
+logger = Logger(child=True)
+
+# Each deletion of a zone uses one reference up for ever; nobody deletes and remakes a zone this often.
+_MOST_REFERENCES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneOutcome:
+    """change_id: a Route 53 change under way. blocked: why a name cannot be written, and the fix.
+
+    would: what observe mode left undone. is_consumers_own: a zone that is not ours already sends the names here.
+    """
+
+    change_id: str | None = None
+    blocked: str | None = None
+    would: str | None = None
+    is_consumers_own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerZones:
+    """holder_of: who stands behind another endpoint that a record of our zone points to."""
+
+    hosted_zones: HostedZones
+    autopilot: Autopilot
+    mode: Mode
+    holder_of: Callable[[str], Holder]
+
+    def present(self, zone_name: str, wanted: Sequence[Record], vpc_id: str, endpoint_id: str) -> ZoneOutcome:
+        """Make the VPC answer with the wanted records. Raises AwsCallFailed.
+
+        Zone and records come together: an empty private zone would hide the public name.
+        """
+        same_name = self.hosted_zones.named(zone_name)
+        ours = next((zone for zone in same_name if self.autopilot.owns(zone, vpc_id)), None)
+        if ours is None:
+            foreign = self._foreign(zone_name, wanted, vpc_id)
+            if foreign:
+                return foreign
+        found = self.hosted_zones.records(ours.zone_id) if ours else ()
+        plan = plan_present(wanted, found, endpoint_id, self.holder_of)
+        if plan.conflicts:
+            return ZoneOutcome(blocked="; ".join(plan.conflicts))
+        if not plan.changes:
+            return ZoneOutcome()
+        if self.mode is Mode.OBSERVE:
+            place = f"zone {zone_name}" if ours else f"a new zone {zone_name} for {vpc_id}"
+            return ZoneOutcome(would=f"would write to {place}: {_listed(plan.changes)}")
+        ours = ours or self._create(zone_name, vpc_id)
+        if ours is None:
+            return self._foreign(zone_name, wanted, vpc_id) or ZoneOutcome(
+                blocked=f"Route 53 refused {_MOST_REFERENCES} references for the zone {zone_name} of {vpc_id}"
+            )
+        logger.info(
+            f"writing to zone {zone_name} ({ours.zone_id}) of {vpc_id}: {_listed(plan.changes)}",
+            extra={"endpoint_id": endpoint_id},
+        )
+        return ZoneOutcome(change_id=self.hosted_zones.change(ours.zone_id, plan.changes))
+
+    def absent(self, zone_name: str, endpoint_id: str) -> tuple[str, ...]:
+        """Take the endpoint's records out of our zones of this name, and each zone that is empty then.
+
+        Returns what was removed, or in observe mode would be. Raises AwsCallFailed.
+        """
+        removed: list[str] = []
+        for zone in self.hosted_zones.named(zone_name):
+            if self.autopilot.owns(zone):
+                removed += self._clear(zone, endpoint_id)
+        return tuple(removed)
+
+    def _foreign(self, zone_name: str, wanted: Iterable[Record], vpc_id: str) -> ZoneOutcome | None:
+        """What a zone that is not ours means for the VPC: it is never written to, and may do already what we would."""
+        other = self.hosted_zones.in_vpc(zone_name, vpc_id)
+        if other is None:
+            return None
+        if other.is_readable:
+            theirs = {(record.name, record.target) for record in self.hosted_zones.records(other.zone_id)}
+            if all((record.name, record.target) in theirs for record in wanted):
+                return ZoneOutcome(is_consumers_own=True)
+        lines = ", ".join(f"{record.name} {record.type} {record.target}" for record in wanted)
+        return ZoneOutcome(
+            blocked=f"{vpc_id} already has a zone {zone_name} that Autopilot did not make ({other.zone_id}, "
+            f"owned by {other.owner}); its owner adds {lines}, or takes the zone off the VPC"
+        )
+
+    def _create(self, zone_name: str, vpc_id: str) -> HostedZone | None:
+        """A zone born as ours; None when the VPC got another zone of that name meanwhile."""
+        for n in range(_MOST_REFERENCES):
+            zone = self.hosted_zones.create(zone_name, vpc_id, self.autopilot.reference(vpc_id, zone_name, n))
+            if zone:
+                return zone
+            if self.hosted_zones.in_vpc(zone_name, vpc_id):
+                return None
+        return None
+
+    def _clear(self, zone: HostedZone, endpoint_id: str) -> list[str]:
+        found = self.hosted_zones.records(zone.zone_id)
+        changes = plan_absent(found, endpoint_id)
+        removed = [f"{change.record.name} {change.record.type}" for change in changes]
+        is_empty = len(changes) == len(found)
+        if self.mode is Mode.ENFORCE:
+            if changes:
+                self.hosted_zones.change(zone.zone_id, changes)
+            is_empty = is_empty and self.hosted_zones.delete(zone.zone_id)
+        return [*removed, f"zone {zone.name}"] if is_empty else removed
+
+
+def _listed(changes: Iterable[RecordChange]) -> str:
+    return ", ".join(
+        f"{change.action} {change.record.name} {change.record.type} {change.record.target}" for change in changes
+    )

@@ -1,0 +1,160 @@
+"""What the use cases need of AWS. `autopilot.aws` fulfils it, and the tests' fakes do, proven by one suite."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from autopilot.domain.allowlist import AllowlistEntry, EntryKey
+from autopilot.domain.connection import (
+    AcceptanceFacet,
+    AwsState,
+    Connection,
+    ConnectionRef,
+    DnsFacet,
+    LedgerRow,
+    NetworkInterface,
+)
+from autopilot.domain.dns_plan import HostedZone, Record, RecordChange
+from autopilot.domain.endpoint import Endpoint
+from autopilot.domain.report import ConnectionEvent, Mail
+from autopilot.domain.service import EndpointService
+from autopilot.domain.wake_up import WakeUp
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One element of `Unsuccessful`: Accept and Reject fail inside HTTP 200."""
+
+    code: str
+    message: str
+
+
+class EndpointServices(Protocol):
+    """The provider's endpoint services in this Region. Every method raises AwsCallFailed."""
+
+    def all(self) -> Sequence[EndpointService]:
+        """Every service of the account, at most a minute old."""
+
+    def find(self, service_id: str) -> EndpointService | None:
+        """One of ours, or None for a service that is not the account's or was never seen."""
+
+    def connections(
+        self, service_id: str, *, owners: Collection[str] = (), state: AwsState | None = None
+    ) -> Iterator[Connection]:
+        """The service's connections, narrowed to endpoint owners (at most 200) or a state."""
+
+    def accept(self, service_id: str, endpoint_ids: Sequence[str]) -> Mapping[str, Refusal]:
+        """Accept; the refusals by endpoint id, empty when all went well."""
+
+    def reject(self, service_id: str, endpoint_ids: Sequence[str]) -> Mapping[str, Refusal]:
+        """Reject; the refusals by endpoint id, empty when all went well."""
+
+
+class Allowlist(Protocol):
+    def entries(self, keys: Collection[EntryKey]) -> Sequence[AllowlistEntry]:
+        """The entries of these keys, the deployment's own among them. Raises AwsCallFailed."""
+
+
+class Ledger(Protocol):
+    """What Autopilot knows of each connection. Every method raises AwsCallFailed."""
+
+    def rows(self, refs: Collection[ConnectionRef]) -> Mapping[ConnectionRef, LedgerRow]:
+        """The rows of these connections, consistently read; a connection without a row is left out."""
+
+    def rows_of(self, service_id: str) -> Iterator[LedgerRow]:
+        """Every row of a service."""
+
+    def find(self, endpoint_id: str) -> ConnectionRef | None:
+        """The connection of an endpoint whose service is not known; eventually consistent."""
+
+    def record_acceptance(self, row: LedgerRow, facet: AcceptanceFacet) -> LedgerRow:
+        """Write the facet and AWS's state over `row`, which is what was read.
+
+        Raises LedgerChangedMeanwhile when the facet is no longer what `row` says.
+        """
+
+    def record_dns(self, row: LedgerRow, facet: DnsFacet) -> LedgerRow:
+        """As `record_acceptance`, for the other facet."""
+
+    def record_reported(self, ref: ConnectionRef, version: int) -> None:
+        """The status of this version has been told."""
+
+    def notices(self) -> Mapping[str, str]:
+        """The notices given, text by subject: a service's problem, the first inventory."""
+
+    def record_notice(self, subject: str, text: str) -> None:
+        """Give a notice; the stream tells it to people as it tells a status. An empty text withdraws it."""
+
+
+class Queue(Protocol):
+    def send(self, wake_ups: Iterable[tuple[WakeUp, int]]) -> None:
+        """Enqueue wake-ups, each with a delay of 0 to 900 seconds. Raises AwsCallFailed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneInVpc:
+    """A hosted zone that is associated with a VPC, whoever made it. owner: an account id or a service's name."""
+
+    zone_id: str
+    owner: str
+    is_readable: bool
+
+
+class HostedZones(Protocol):
+    """The private hosted zones of a consumer account. Every method raises AwsCallFailed."""
+
+    def named(self, zone_name: str) -> Sequence[HostedZone]:
+        """Every private hosted zone of the account with exactly this name, whatever its VPC."""
+
+    def in_vpc(self, zone_name: str, vpc_id: str) -> ZoneInVpc | None:
+        """The zone of exactly this name that is associated with the VPC."""
+
+    def create(self, zone_name: str, vpc_id: str, reference: str) -> HostedZone | None:
+        """Make the zone; None when the reference was used before or the VPC has a zone of that name."""
+
+    def delete(self, zone_id: str) -> bool:
+        """Delete an empty zone; False when something else is in it. One that is gone is deleted."""
+
+    def records(self, zone_id: str) -> Sequence[Record]:
+        """All records of the zone but its own NS and SOA."""
+
+    def change(self, zone_id: str, changes: Sequence[RecordChange]) -> str:
+        """Write one batch, all or nothing; the id of the change."""
+
+    def is_insync(self, change_id: str) -> bool:
+        """Whether every DNS server answers with the change."""
+
+
+class ConsumerAccount(Protocol):
+    """A consumer account in the endpoint's Region, seen through the consumer role. Raises AwsCallFailed."""
+
+    @property
+    def hosted_zones(self) -> HostedZones: ...
+
+    def endpoint(self, endpoint_id: str) -> Endpoint | None:
+        """The endpoint, or None when its own account says that there is none."""
+
+    def interfaces(self, endpoint: Endpoint) -> Sequence[NetworkInterface]:
+        """The endpoint's network interfaces with their addresses and AZ IDs."""
+
+
+class ConsumerAccounts(Protocol):
+    def enter(self, account: str, region: str) -> ConsumerAccount:
+        """Assume the consumer role. Raises NoConsumerRole, AwsCallFailed."""
+
+
+class StatusTopic(Protocol):
+    def publish(self, mail: Mail) -> None:
+        """Send one e-mail, and JSON to the other subscribers. Raises AwsCallFailed."""
+
+
+class Bus(Protocol):
+    def put(self, events: Sequence[ConnectionEvent]) -> None:
+        """Tell machines of each change. Raises AwsCallFailed."""
+
+
+class Trails(Protocol):
+    def is_logging(self) -> bool:
+        """Whether a trail logs management events here, without which EventBridge gets none."""

@@ -1,0 +1,33 @@
+"""Tell people and machines of each change of status, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autopilot.domain.connection import Status
+from autopilot.domain.report import Installation, Notice, StatusChange, event_of, mails_of
+from autopilot.use_cases.ports import Bus, Ledger, StatusTopic
+
+
+@dataclass(frozen=True, slots=True)
+class ReportStatus:
+    """mailed: the statuses that are worth an e-mail; machines are told of every one."""
+
+    topic: StatusTopic
+    bus: Bus
+    ledger: Ledger
+    mailed: frozenset[Status]
+    installation: Installation
+
+    def __call__(self, changes: Sequence[StatusChange], notices: Sequence[Notice]) -> None:
+        """Publish, then mark as reported: a failure in between repeats a report and never loses one.
+
+        Raises AwsCallFailed.
+        """
+        if changes:
+            self.bus.put([event_of(change) for change in changes])
+        for mail in mails_of(changes, notices, self.mailed, self.installation):
+            self.topic.publish(mail)
+        for change in changes:
+            self.ledger.record_reported(change.row.ref, change.row.version)
