@@ -56,7 +56,6 @@ WAKE_UPS: dict[str, tuple[WakeUp, ...]] = {
     "create-in-another-region": (seen(SERVICE, ENDPOINT, CONSUMER, "eu-west-1"),),
     "create-in-the-providers-account": (seen(SERVICE, ENDPOINT, PROVIDER, REGION),),
     "create-copied-to-the-provider": (seen(SERVICE, ENDPOINT, None, REGION),),
-    "create-abbreviated-wrapper": (CREATED,),
     "create-of-another-vendors-service": (seen(ANOTHER_VENDORS_SERVICE, ENDPOINT, CONSUMER, REGION),),
     "create-of-s3-interface": (),
     "create-of-s3-gateway": (),
@@ -67,6 +66,7 @@ WAKE_UPS: dict[str, tuple[WakeUp, ...]] = {
     "delete-one": (CHANGED,),
     "delete-two": (CHANGED, seen(None, SECOND_ENDPOINT, CONSUMER, REGION)),
     "delete-two-one-failed": (CHANGED,),
+    "delete-abbreviated-wrapper": (CHANGED,),
     "modify-subnets-and-private-dns": (CHANGED,),
     "accept-one-by-console": (ANSWERED,),
     "accept-one-by-iam-user": (ANSWERED,),
@@ -83,7 +83,7 @@ WAKE_UPS: dict[str, tuple[WakeUp, ...]] = {
     ),
     "notification-without-ids": (SOMETHING_CHANGED,),
     "stack-status-change": (),
-    "wake-up-waiting": (WakeUp(SERVICE, ENDPOINT, CONSUMER, REGION, SeenBy.EVENT, 2, 15, ("C0INVENTED0000000001",)),),
+    "wake-up-waiting": (WakeUp(SERVICE, ENDPOINT, CONSUMER, REGION, SeenBy.EVENT, 2, 15),),
 }
 
 COMPLAINTS = {
@@ -161,6 +161,14 @@ def test_the_account_is_the_envelopes_whatever_the_record_claims() -> None:
     forged["detail"]["responseElements"]["CreateVpcEndpointResponse"]["vpcEndpoint"]["ownerId"] = int(PROVIDER)
 
     assert read_wake_ups(json.dumps(forged)) == (CREATED,)
+
+
+def test_a_response_may_be_in_an_abbreviated_wrapper_too() -> None:
+    record = event("create-one-subnet")
+    response = record["detail"]["responseElements"]
+    response["CrVpceRes"] = response.pop("CreateVpcEndpointResponse")
+
+    assert read_wake_ups(json.dumps(record)) == (CREATED,)
 
 
 def test_the_envelopes_region_stands_in_for_a_record_without() -> None:
