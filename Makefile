@@ -8,7 +8,7 @@ DEVELOPMENT := .venv/development
 LOCAL_AWS   := .venv/local-aws
 RUNTIME     := .venv/runtime
 ENVIRONMENTS := $(DEVELOPMENT)/.ready $(LOCAL_AWS)/.ready $(RUNTIME)/.ready
-SOURCES     := $(shell find functions layers -type f -not -path '*/__pycache__/*') template.yaml samconfig.toml
+SOURCES     := $(shell find functions layers -type f -not -path '*/__pycache__/*') $(wildcard template.yaml samconfig.toml)
 # `sam build` looks for python3.13 on PATH; the environment's own bin has it.
 IN_DEVELOPMENT := PATH="$(CURDIR)/$(DEVELOPMENT)/bin:$$PATH" PYTHONPATH="$(CURDIR)/layers/autopilot:$(CURDIR)" SAM_CLI_TELEMETRY=0
 
