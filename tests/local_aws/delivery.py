@@ -1,0 +1,319 @@
+"""EventBridge's deliveries: to queues, functions, topics and buses, also of another account, with the permissions, the
+retries and the dead-letter queues of the target; and the two sources of events that ministack lacks, CloudTrail's
+records and PrivateLink's connection notifications.
+
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-event-delivery.html
+"""
+
+import contextvars
+import heapq
+import itertools
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from ministack.core import iam_evaluator
+from ministack.core.arn import Arn
+from ministack.core.responses import get_account_id, get_region, request_scope
+from ministack.services import eventbridge, lambda_svc, sns, sqs
+
+from tests.local_aws import queues, stock
+from tests.local_aws.enforcement import Permissions
+from tests.local_aws.privatelink import Notification
+from tests.local_aws.switches import Switches
+
+MAXIMUM_RETRY_ATTEMPTS, MAXIMUM_EVENT_AGE = 185, 86_400
+LONGEST_PAUSE = 30.0
+PRIVATELINK = "vpce.amazonaws.com"
+
+log = logging.getLogger("delivery")
+
+
+class Later:
+    """Work for later, on one thread, in order of its time."""
+
+    def __init__(self) -> None:
+        self._jobs: list[tuple[float, int, Callable[[], object]]] = []
+        self._order = itertools.count()
+        self._changed = threading.Condition()
+        threading.Thread(target=self._work, name="later", daemon=True).start()
+
+    def after(self, seconds: float, job: Callable[[], object]) -> None:
+        """Run `job` after so many seconds, in the caller's account and Region."""
+        context = contextvars.copy_context()
+        with self._changed:
+            heapq.heappush(self._jobs, (time.monotonic() + seconds, next(self._order), lambda: context.run(job)))
+            self._changed.notify()
+
+    def reset(self) -> None:
+        """Forget what has not run yet."""
+        with self._changed:
+            self._jobs.clear()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._jobs or self._jobs[0][0] > time.monotonic():
+                    self._changed.wait(self._jobs[0][0] - time.monotonic() if self._jobs else None)
+                job = heapq.heappop(self._jobs)[2]
+            try:
+                job()
+            except Exception:
+                log.exception("a delivery failed in the local AWS itself")
+
+
+class UndeliveredError(Exception):
+    """A target did not take an event. Only `retriable` failures are tried again; the others are dead at once."""
+
+    def __init__(self, code: str, message: str, *, retriable: bool = False) -> None:
+        super().__init__(message)
+        self.code, self.message, self.retriable = code, message, retriable
+
+
+@dataclass(frozen=True)
+class Errand:
+    """One target of one rule or schedule."""
+
+    source_arn: str
+    target: Mapping[str, Any]
+
+    @property
+    def is_schedule(self) -> bool:
+        return ":scheduler:" in self.source_arn
+
+    @property
+    def service(self) -> str:
+        return "scheduler.amazonaws.com" if self.is_schedule else "events.amazonaws.com"
+
+
+class Deliveries:
+    """Takes the place of ministack's dispatchers."""
+
+    def __init__(self, later: Later, permissions: Permissions, switches: Switches) -> None:
+        self._later, self._permissions, self._switches = later, permissions, switches
+        self._errand: ContextVar[Errand] = ContextVar("errand")
+        stock.need(eventbridge, "_event_buses", "_event_bus_policies", "_dispatch_event", "_rule_key", "_put_events")
+        stock.need(eventbridge, "_pattern_event_view")
+        stock.need(lambda_svc, "_get_func_record_for_ref", "_execution_record_for_config", "invoke_async_with_retry")
+        stock.need(sqs, "queue_policy_allows")
+        stock.need(sns, "topic_policy_allows", "publish_internal", "_topic_by_arn_any_scope")
+        stock.replace(eventbridge, "_invoke_target", self._invoke_target)
+        stock.replace(eventbridge, "_dispatch_to_event_bus", self._to_bus)
+        stock.replace(eventbridge, "_dispatch_to_lambda", self._to_lambda)
+        stock.replace(eventbridge, "_dispatch_to_sqs", self._to_sqs)
+        stock.replace(eventbridge, "_dispatch_to_sns", self._to_sns)
+
+    def cloudtrail(self, seconds: float, account: str, region: str, record: Mapping[str, Any]) -> None:
+        """Put a CloudTrail record on the account's default bus after so many seconds, unless records are lost now."""
+        if not self._switches.events:
+            return
+        entry = {
+            "Source": "aws." + record["eventSource"].split(".")[0],
+            "DetailType": "AWS API Call via CloudTrail",
+            "Detail": json.dumps(record),
+        }
+        with request_scope(account, region):
+            self._later.after(seconds, lambda: eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True))
+
+    def notification(self, notice: Notification) -> None:
+        """Publish a connection notification of PrivateLink, if its topic lets PrivateLink do so."""
+        if not self._switches.notifications:
+            return
+        owner = notice.source_arn.split(":")[4]
+
+        def publish() -> None:
+            topic = sns._topic_by_arn_any_scope(notice.topic_arn) or {"attributes": {}}
+            key = topic["attributes"].get("KmsMasterKeyId")
+            if not sns.topic_policy_allows(notice.topic_arn, PRIVATELINK, notice.source_arn, owner):
+                log.warning("LOST a notification: topic %s does not let %s publish", notice.topic_arn, PRIVATELINK)
+            elif key and not self._permissions.key_allows(key, service=PRIVATELINK):
+                log.warning("LOST a notification: key %s does not let %s use it", key, PRIVATELINK)
+            else:
+                sns.publish_internal(notice.topic_arn, notice.body)
+
+        with request_scope(notice.account, notice.region):
+            self._later.after(0, publish)
+
+    def _invoke_target(
+        self,
+        stock_invoke: Callable[..., None],
+        target: Mapping[str, Any],
+        event: dict[str, Any],
+        rule: Mapping[str, Any],
+        view: Any = None,
+    ) -> None:
+        token = self._errand.set(Errand(rule["Arn"], target))
+        try:
+            stock_invoke(target, event, rule, view)
+        finally:
+            self._errand.reset(token)
+
+    def _to_bus(
+        self,
+        _stock: object,
+        spec: Arn,
+        event: dict[str, Any],
+        rule: Mapping[str, Any],
+        event_path: set[str],
+        target_input_payload: str | None = None,
+    ) -> None:
+        errand, here = self._errand.get(), get_account_id()
+        name = spec.resource.removeprefix("event-bus/")
+        key = eventbridge._rule_key(rule["Name"], rule.get("EventBusName", "default"))
+        abroad = spec.account_id != here
+
+        def put() -> None:
+            if name != "default" and not eventbridge._event_buses.contains_scoped(spec.account_id, spec.region, name):
+                raise UndeliveredError("NO_RESOURCE", f"Event bus {spec} does not exist.")
+            if abroad and event["Account"] != here:
+                raise UndeliveredError("THIRD_ACCOUNT_HOP_DETECTED", "An event is not passed on to a third account.")
+            role = errand.target.get("RoleArn")
+            self._need(not role or self._may(errand, "events:PutEvents", str(spec)), errand)
+            self._need(not abroad or _bus_policy_allows(spec, name, event, errand.source_arn, role), errand)
+            with request_scope(spec.account_id, spec.region):
+                path = [] if abroad else [*event_path, key]
+                eventbridge._dispatch_event({**event, "EventBusName": name, "_DispatchPath": path})
+
+        self._deliver(errand, json.dumps(eventbridge._pattern_event_view(event).event_with_detail()), put)
+
+    def _to_sqs(self, _stock: object, spec: Arn, payload: str, sqs_parameters: Mapping[str, Any] | None = None) -> None:
+        errand, queue = self._errand.get(), str(spec)
+
+        def send() -> None:
+            self._need_queue(errand, queue)
+            queues.send(queue, payload, {})
+
+        self._deliver(errand, payload, send)
+
+    def _to_lambda(self, _stock: object, arn: str, payload: str) -> None:
+        errand = self._errand.get()
+
+        def invoke() -> None:
+            function, config, _ = lambda_svc._get_func_record_for_ref(arn)
+            if not function:
+                raise UndeliveredError("NO_RESOURCE", f"Function {arn} does not exist.")
+            if errand.is_schedule:
+                allowed = self._may(errand, "lambda:InvokeFunction", arn)
+            else:
+                allowed = _policy_allows(function.get("policy"), "lambda:InvokeFunction", arn, errand)
+            self._need(allowed, errand)
+            lambda_svc.invoke_async_with_retry(
+                lambda_svc._execution_record_for_config(function, config), json.loads(payload)
+            )
+
+        self._deliver(errand, payload, invoke)
+
+    def _to_sns(self, _stock: object, arn: str, payload: str) -> None:
+        errand = self._errand.get()
+
+        def publish() -> None:
+            if errand.is_schedule:
+                allowed = self._may(errand, "sns:Publish", arn)
+            else:
+                allowed = sns.topic_policy_allows(arn, errand.service, errand.source_arn, get_account_id())
+            self._need(allowed, errand)
+            sns.publish_internal(arn, payload)
+
+        self._deliver(errand, payload, publish)
+
+    def _deliver(
+        self, errand: Errand, payload: str, attempt: Callable[[], None], retries: int = 0, since: float = 0.0
+    ) -> None:
+        since = since or time.monotonic()
+        try:
+            (attempt if self._switches.targets else _fail)()
+        except UndeliveredError as failure:
+            policy = errand.target.get("RetryPolicy") or {}
+            pause = min(0.2 * 2**retries, LONGEST_PAUSE)
+            exhausted = ""
+            if retries >= policy.get("MaximumRetryAttempts", MAXIMUM_RETRY_ATTEMPTS):
+                exhausted = "MaximumRetryAttempts"
+            elif time.monotonic() - since + pause > policy.get("MaximumEventAgeInSeconds", MAXIMUM_EVENT_AGE):
+                exhausted = "MaximumEventAgeInSeconds"
+            if failure.retriable and not exhausted:
+                self._later.after(pause, lambda: self._deliver(errand, payload, attempt, retries + 1, since))
+            else:
+                self._bury(errand, payload, failure, retries, exhausted if failure.retriable else "")
+
+    def _bury(self, errand: Errand, payload: str, failure: UndeliveredError, retries: int, exhausted: str) -> None:
+        log.warning("UNDELIVERED %s -> %s: %s %s", errand.source_arn, errand.target["Arn"], failure.code, failure)
+        queue = (errand.target.get("DeadLetterConfig") or {}).get("Arn")
+        if not queue:
+            return
+        attributes = {
+            "SCHEDULE_ARN" if errand.is_schedule else "RULE_ARN": errand.source_arn,
+            "TARGET_ARN": errand.target["Arn"],
+            "ERROR_CODE": failure.code,
+            "ERROR_MESSAGE": failure.message,
+            "RETRY_ATTEMPTS": str(retries),
+        }
+        if exhausted:
+            attributes["EXHAUSTED_RETRY_CONDITION"] = exhausted
+        try:
+            self._need_queue(errand, queue)
+            queues.send(queue, payload, attributes)
+        except UndeliveredError as refusal:
+            log.error("LOST %s: its dead-letter queue %s refuses it: %s", errand.source_arn, queue, refusal)  # noqa: TRY400
+
+    def _need_queue(self, errand: Errand, queue_arn: str) -> None:
+        if sqs._queue_by_arn(queue_arn) is None:
+            raise UndeliveredError("NO_RESOURCE", f"Queue {queue_arn} does not exist.")
+        if errand.is_schedule:
+            self._need(self._may(errand, "sqs:SendMessage", queue_arn), errand)
+        else:
+            self._need(sqs.queue_policy_allows(queue_arn, errand.service, errand.source_arn, get_account_id()), errand)
+
+    def _may(self, errand: Errand, action: str, resource: str) -> bool:
+        """Whether the target's role allows it."""
+        return self._permissions.role_allows(
+            errand.target["RoleArn"], errand.service, action, resource, errand.source_arn
+        )
+
+    def _need(self, allowed: bool, errand: Errand) -> None:
+        if not allowed:
+            raise UndeliveredError("NO_PERMISSIONS", f"Lack of permissions to invoke {errand.target['Arn']}.")
+
+
+def _fail() -> None:
+    raise UndeliveredError("INTERNAL_ERROR", "Targets fail: the switch says so.", retriable=True)
+
+
+def _policy_allows(policy: object, action: str, resource: str, errand: Errand) -> bool:
+    context = iam_evaluator.EvalContext(
+        principal_arn="*",
+        principal_type="Service",
+        principal_account="",
+        action=action,
+        resource_arn=resource,
+        region=get_region(),
+        service_context={"aws:sourcearn": errand.source_arn, "aws:sourceaccount": get_account_id()},
+    )
+    return bool(iam_evaluator.evaluate_resource_policy(policy, context, errand.service).decision == "Allow")
+
+
+def _bus_policy_allows(bus: Arn, name: str, event: Mapping[str, Any], rule_arn: str, role_arn: str | None) -> bool:
+    """Whether the policy of another account's bus lets this event in. The organisation is known only of a role:
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-account.html"""
+    account = get_account_id()
+    context = iam_evaluator.EvalContext(
+        principal_arn=role_arn or f"arn:aws:iam::{account}:root",
+        principal_type="AssumedRole" if role_arn else "Account",
+        principal_account=account if role_arn else "",
+        action="events:PutEvents",
+        resource_arn=str(bus),
+        region=bus.region,
+        service_context={
+            "aws:sourcearn": rule_arn,
+            "aws:sourceaccount": account,
+            "events:source": event["Source"],
+            "events:detail-type": event["DetailType"],
+            "events:eventbusinvocation": "true",
+        },
+    )
+    policy = eventbridge._event_bus_policies.get_scoped(bus.account_id, bus.region, name)
+    return bool(iam_evaluator.evaluate_resource_policy(policy, context).decision == "Allow")

@@ -1,0 +1,108 @@
+"""The process of the local AWS: ministack with our mends, on 127.0.0.1 only. Started by `control.py`.
+
+Beside AWS's APIs it answers `GET /_autopilot/iam` (the journal of IAM decisions), `POST /_autopilot/switch` (faults,
+see switches.py) and ministack's own `POST /_ministack/reset`, which empties everything here too.
+"""
+
+import argparse
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from ministack import app
+
+from tests.local_aws import enforcement, functions, load_balancers, ministack_door, provisioning, queues, stock
+from tests.local_aws.delivery import Deliveries, Later
+from tests.local_aws.mail import Mail
+from tests.local_aws.streams import Mappings
+from tests.local_aws.switches import Switches
+
+HOST = "127.0.0.1"
+
+type Scope = dict[str, Any]
+type Receive = Callable[[], Awaitable[dict[str, Any]]]
+type Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Server:
+    """An ASGI application: our own paths first, ministack for everything else."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.switches, self.journal, later = Switches(), enforcement.Journal(), Later()
+        permissions = enforcement.Permissions(self.journal)
+        deliveries = Deliveries(later, permissions, self.switches)
+        doors = ministack_door.install(
+            on_record=partial(deliveries.cloudtrail, options.seconds_to_event),
+            on_notification=deliveries.notification,
+            seconds_to_available=options.seconds_to_available,
+            seconds_to_insync=options.seconds_to_insync,
+        )
+        mail = Mail(options.mail_dir, f"http://{HOST}:{options.port}", permissions)
+        move_tasks = queues.install()
+        Mappings(permissions, options.longest_batching_window)
+        enforcement.install(self.journal, doors.privatelink.tags_of)
+        functions.install(options.runtime_python, self.switches)
+        load_balancers.install()
+        provisioning.install(doors.privatelink, mail.ask_to_confirm)
+
+        def reset(reset_ministack: Callable[[], None]) -> None:
+            later.reset()
+            reset_ministack()
+            for state in (mail, self.switches, self.journal):
+                state.reset()
+            move_tasks.clear()
+
+        stock.replace(app, "_reset_all_state", reset)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = scope["type"] == "http" and (scope["method"], scope["path"])
+        if route == ("GET", "/_autopilot/iam"):
+            await _answer(send, 200, self.journal.rows())
+        elif route == ("POST", "/_autopilot/switch"):
+            try:
+                self.switches.set(json.loads(await _body(receive)))
+                await _answer(send, 200, vars(self.switches))
+            except ValueError as problem:
+                await _answer(send, 400, {"message": str(problem)})
+        else:
+            await app.app(scope, receive, send)
+
+
+async def _body(receive: Receive) -> bytes:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    return body
+
+
+async def _answer(send: Send, status: int, answer: object) -> None:
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
+
+
+def main() -> None:
+    """Serve until terminated. Times are seconds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--mail-dir", type=Path, required=True)
+    parser.add_argument("--runtime-python", type=Path, required=True)
+    parser.add_argument("--seconds-to-available", type=float, required=True)
+    parser.add_argument("--seconds-to-insync", type=float, required=True)
+    parser.add_argument("--seconds-to-event", type=float, required=True)
+    parser.add_argument("--longest-batching-window", type=float, required=True)
+    options = parser.parse_args()
+    config = Config()
+    config.bind = [f"{HOST}:{options.port}"]
+    config.keep_alive_timeout = 75
+    asyncio.run(serve(Server(options), config))
+
+
+if __name__ == "__main__":
+    main()
