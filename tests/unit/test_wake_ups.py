@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autopilot.aws.ledger import read_row
-from autopilot.domain.connection import Status
 from autopilot.domain.wake_up import SeenBy, WakeUp
 from autopilot.wake_ups import UnreadableEvent, read_wake_ups
 from tests.events import (
@@ -124,13 +122,6 @@ def test_a_poison_message_is_refused_with_what_is_wrong_with_it(name: str) -> No
 @pytest.mark.parametrize("name", [name for name in INVOCATIONS if "decide" in name or "converge" in name])
 def test_the_queue_messages_of_the_sample_invocations_are_readable(name: str) -> None:
     assert [read_wake_ups(record["body"]) for record in event(name)["Records"]] == [(CREATED,)]
-
-
-def test_the_stream_record_of_the_sample_invocation_tells_that_a_name_became_ready() -> None:
-    (record,) = event("invoke-report-status")["Records"]
-    before, after = (read_row(record["dynamodb"][image]) for image in ("OldImage", "NewImage"))
-
-    assert (before.status, after.status) == (Status.ACCEPTED, Status.READY)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from autopilot.aws.ledger import NOTICE, LedgerTable, read_row
+from autopilot.domain.connection import Status
+from autopilot.domain.report import Notice
+from autopilot.ledger_stream import read_changes
+from tests.events import ENDPOINT, SERVICE, event
+
+SAMPLE = event("invoke-report-status")["Records"][0]["dynamodb"]
+
+
+def record(before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[str, Any]:
+    images = {"OldImage": before, "NewImage": after}
+    return {"dynamodb": {name: image for name, image in images.items() if image}}
+
+
+def notice(text: str) -> dict[str, Any]:
+    return {"service_id": {"S": NOTICE}, "endpoint_id": {"S": "CHECK THE TAGS"}, "text": {"S": text}}
+
+
+def test_the_sample_invocation_tells_that_a_name_became_ready() -> None:
+    (change,), notices = read_changes(event("invoke-report-status"))
+
+    assert (change.before, change.row.status) == (Status.ACCEPTED, Status.READY)
+    assert change.report_id == f"{SERVICE}/{ENDPOINT}/4"
+    assert not notices
+
+
+@pytest.mark.parametrize("image", ["OldImage", "NewImage"])
+def test_the_sample_invocation_has_what_the_ledger_writes(image: str) -> None:
+    row = read_row(SAMPLE[image])
+    with mock_aws():
+        dynamodb = boto3.client("dynamodb", "eu-central-1", aws_access_key_id="x", aws_secret_access_key="x")
+        dynamodb.create_table(
+            TableName="ledger",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[
+                {"AttributeName": key, "AttributeType": "S"} for key in ("service_id", "endpoint_id")
+            ],
+            KeySchema=[
+                {"AttributeName": "service_id", "KeyType": "HASH"},
+                {"AttributeName": "endpoint_id", "KeyType": "RANGE"},
+            ],
+        )
+        ledger = LedgerTable(dynamodb, "ledger")
+        ledger.record_dns(ledger.record_acceptance(replace(row, version=0), row.acceptance), row.dns)
+        (written,) = dynamodb.scan(TableName="ledger")["Items"]
+
+    counters = {name: SAMPLE[image][name] for name in ("version", "reported_version")}
+    assert written | counters == SAMPLE[image]
+
+
+def test_a_new_row_and_a_new_version_without_news_tell_what_is_new_and_no_more() -> None:
+    after = SAMPLE["NewImage"]
+    reported = after | {"reported_version": after["version"]}
+
+    (change,), _ = read_changes({"Records": [record(None, after), record(after, reported)]})
+
+    assert (change.before, change.row.status) == (None, Status.READY)
+
+
+def test_the_end_of_an_expired_row_tells_nothing() -> None:
+    expired = [record(SAMPLE["NewImage"], None), record(notice("all is wrong"), None)]
+
+    assert read_changes({"Records": expired}) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (None, "all is wrong", True),
+        ("nearly all is wrong", "all is wrong", True),
+        ("", "all is wrong", True),
+        ("all is wrong", "all is wrong", False),
+        ("all is wrong", "", False),
+        (None, "", False),
+    ],
+)
+def test_a_notice_is_told_when_it_is_given_and_not_when_it_is_withdrawn(
+    before: str | None, after: str, told: bool
+) -> None:
+    changes, notices = read_changes({"Records": [record(None if before is None else notice(before), notice(after))]})
+
+    assert notices == ([Notice("CHECK THE TAGS", after)] if told else [])
+    assert not changes
