@@ -6,12 +6,15 @@ number, as in the local AWS; credentials that `sts.assume_role` gave belong to t
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 from unittest import mock
 from urllib.parse import parse_qsl, urlsplit
 
 import boto3
+import botocore.session
 from botocore.awsrequest import AWSPreparedRequest
+from botocore.loaders import Loader, create_loader
 from moto import mock_aws
 from moto.core.models import botocore_stubber
 from moto.ec2.models import ec2_backends
@@ -22,6 +25,8 @@ from moto.sts.models import sts_backends
 from tests.local_aws.hosted_zones import HostedZones
 from tests.local_aws.privatelink import Caller, PrivateLink, Subnet, zone_ids
 from tests.local_aws.wire import Doors, Reply, read_response, write_response
+
+REGION = "eu-central-1"
 
 
 class MotoNetwork:
@@ -41,9 +46,25 @@ class MotoNetwork:
         return [subnet.availability_zone for subnet in balancer.subnets] if balancer else []
 
 
-def session(account: str, region: str = "eu-central-1") -> boto3.Session:
-    """A boto3 session whose credentials are the account's."""
-    return boto3.Session(aws_access_key_id=account, aws_secret_access_key="x", region_name=region)
+def session(account: str, region: str = REGION) -> boto3.Session:
+    """A boto3 session with an access key id: an account's number or what `sts.assume_role` gave."""
+    core = botocore.session.Session()
+    # Reading EC2's model takes a second; one loader reads it once for all sessions.
+    core.register_component("data_loader", _loader())
+    return boto3.Session(
+        aws_access_key_id=account, aws_secret_access_key="x", region_name=region, botocore_session=core
+    )
+
+
+@cache
+def client(service: str, account: str, region: str = REGION) -> Any:
+    """A boto3 client of the account. Clients hold no state of the model, so tests share them."""
+    return session(account, region).client(service)  # type: ignore[call-overload]
+
+
+@cache
+def _loader() -> Loader:
+    return create_loader()
 
 
 @contextmanager
@@ -60,7 +81,9 @@ def moto_aws(*, now: Callable[[], float], seconds_to_insync: float = 30, **optio
     def answer(request: AWSPreparedRequest) -> Any:
         return _answer(doors, request, lambda: stock(request))
 
-    with mock_aws(), mock.patch.object(botocore_stubber, "process_request", answer):
+    # moto invents 1,300 machine images for every account and Region otherwise, half a second each time.
+    without_images = mock.patch.dict("os.environ", MOTO_EC2_LOAD_DEFAULT_AMIS="false")
+    with without_images, mock_aws(), mock.patch.object(botocore_stubber, "process_request", answer):
         yield doors
 
 

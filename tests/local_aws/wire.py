@@ -222,7 +222,6 @@ def read_response(operation: str, reply: Reply) -> Response:
 
 PRIVATELINK = operations("ec2", PrivateLink)
 HOSTED_ZONES = operations("route53", HostedZones)
-_IDS = ("VpcEndpointIds", "VpcEndpointId", "NetworkInterfaceIds", "Resources")
 _SHARED = {
     "CreateTags": "",
     "DeleteTags": "",
@@ -233,6 +232,13 @@ _SHARED = {
     "DescribeNetworkInterfaces": "NetworkInterfaces",
 }
 """Operations whose subjects are partly the emulator's, and the list to join where both have something to show."""
+
+
+def _ids(request: Response) -> list[str]:
+    """The endpoints, network interfaces and tagged resources that a request names."""
+    named = [request.get(key, ()) for key in ("VpcEndpointIds", "NetworkInterfaceIds", "Resources")]
+    single = [request["VpcEndpointId"]] if "VpcEndpointId" in request else []
+    return [resource_id for group in (*named, single) for resource_id in group]
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,19 +262,13 @@ class Doors:
             return stock()
         if operation not in _SHARED:
             return self._privatelink(caller, operation, request)
-        ids = [
-            i for key in _IDS for i in ([request[key]] if isinstance(request.get(key), str) else request.get(key, ()))
-        ]
-        ours = [i for i in ids if self.privatelink.knows(i)]
-        joined = _SHARED[operation]
+        ids, joined = _ids(request), _SHARED[operation]
+        ours = [resource_id for resource_id in ids if self.privatelink.knows(resource_id)]
         others = stock() if len(ours) < len(ids) or (joined and not ids) else None
-        if (
-            others
-            and ids
-            and not ours
-            and (operation != "DescribeVpcEndpoints" or read_response(operation, others)[joined])
-        ):
-            return others
+        if others and ids and not ours:
+            # No emulator refuses an endpoint id that nobody ever had; the model does.
+            unknown = operation == "DescribeVpcEndpoints" and not read_response(operation, others).get(joined)
+            return self._privatelink(caller, operation, request) if unknown else others
         if "Resources" in request:
             request["Resources"] = ours
         return self._privatelink(caller, operation, request, read_response(operation, others) if others else {})
@@ -292,5 +292,7 @@ class Doors:
         except AwsError as error:
             return write_error("ec2", error, request_id)
         if others and joined and "NextToken" not in request:
-            response[joined] = [*response[joined], *others.get(joined, ())]
+            response[joined] += [
+                r for r in others.get(joined, ()) if not self.privatelink.knows(r.get("ResourceId", ""))
+            ]
         return write_response("ec2", operation, response, request_id)
