@@ -473,13 +473,28 @@ class TestNotifications:
     def test_notifications_are_described_changed_and_deleted(self, world: World) -> None:
         notification_id = self.subscribe(world, world.service(), "Connect")
         world.provider.modify_vpc_endpoint_connection_notification(
-            ConnectionNotificationId=notification_id, ConnectionEvents=["Reject", "Accept"]
+            ConnectionNotificationId=notification_id,
+            ConnectionEvents=["Reject", "Accept"],
+            ConnectionNotificationArn=f"{self.TOPIC}-2",
         )
         describe = world.provider.describe_vpc_endpoint_connection_notifications
-        assert describe()["ConnectionNotificationSet"][0]["ConnectionEvents"] == ["Accept", "Reject"]
+        (row,) = describe()["ConnectionNotificationSet"]
+        assert describe(ConnectionNotificationId=notification_id)["ConnectionNotificationSet"] == [row]
+        assert row["ConnectionEvents"] == ["Accept", "Reject"]
+        assert row["ConnectionNotificationArn"] == f"{self.TOPIC}-2"
         delete = world.provider.delete_vpc_endpoint_connection_notifications
         assert delete(ConnectionNotificationIds=[notification_id])["Unsuccessful"] == []
         assert len(delete(ConnectionNotificationIds=[notification_id])["Unsuccessful"]) == 1
+
+    def test_an_endpoint_can_have_its_own(self, world: World) -> None:
+        endpoint_id, topic = world.endpoint(world.service())["VpcEndpointId"], f"arn:aws:sns:{REGION}:{CONSUMER}:mine"
+        world.consumer.create_vpc_endpoint_connection_notification(
+            VpcEndpointId=endpoint_id, ConnectionNotificationArn=topic, ConnectionEvents=["Delete"]
+        )
+        world.consumer.delete_vpc_endpoints(VpcEndpointIds=[endpoint_id])
+        (sent,) = world.notifications
+        source = f"arn:aws:ec2:{REGION}:{CONSUMER}:vpc-endpoint/{endpoint_id}"
+        assert (sent.topic_arn, sent.account, sent.source_arn) == (topic, CONSUMER, source)
 
     def test_only_the_four_events_exist(self, world: World) -> None:
         service = world.service()
@@ -519,6 +534,23 @@ class TestPrivateDns:
         summaries = world.route53.list_hosted_zones_by_vpc(VPCId=world.vpc, VPCRegion=REGION)["HostedZoneSummaries"]
         assert [row["Owner"] for row in summaries] == [{"OwningService": "vpce.amazonaws.com"}]
         assert world.route53.list_hosted_zones()["HostedZones"] == []
+
+    def test_it_can_be_turned_off(self, world: World) -> None:
+        endpoint_id = self.available(world)
+        self.enable(world, endpoint_id)
+        world.consumer.modify_vpc_endpoint(VpcEndpointId=endpoint_id, PrivateDnsEnabled=False)
+        assert world.resolve(self.NAME) == Resolution()
+
+    def test_a_new_name_must_be_verified_anew(self, world: World) -> None:
+        service_id = self.verified(world)["ServiceId"]
+        modify = world.provider.modify_vpc_endpoint_service_configuration
+        describe = world.provider.describe_vpc_endpoint_service_configurations
+        modify(ServiceId=service_id, PrivateDnsName="other.example.com")
+        (service,) = describe(ServiceIds=[service_id])["ServiceConfigurations"]
+        assert service["PrivateDnsNameConfiguration"]["State"] == "pendingVerification"
+        modify(ServiceId=service_id, RemovePrivateDnsName=True)
+        (service,) = describe(ServiceIds=[service_id])["ServiceConfigurations"]
+        assert "PrivateDnsName" not in service
 
     def test_it_and_a_zone_of_the_name_exclude_each_other(self, world: World) -> None:
         endpoint_id = self.available(world)
@@ -680,6 +712,13 @@ class TestRecords:
         world.change(zone_id, ("DELETE", self.API, "A", "10.0.0.1"), ("CREATE", self.API, "CNAME", self.TARGET))
         assert world.resolve(self.API).target == self.TARGET
 
+    def test_the_zones_own_records_stay(self, world: World) -> None:
+        zone_id = world.zone(self.ZONE)
+        (name_servers, _) = world.route53.list_resource_record_sets(HostedZoneId=zone_id)["ResourceRecordSets"]
+        batch = {"Changes": [{"Action": "DELETE", "ResourceRecordSet": name_servers}]}
+        with refusal("InvalidChangeBatch", "must contain at least one NS record"):
+            world.route53.change_resource_record_sets(HostedZoneId=zone_id, ChangeBatch=batch)
+
     def test_records_are_listed_in_dns_order_and_in_pages(self, world: World) -> None:
         zone_id = world.zone(self.ZONE)
         for name in ("b.a", "*", "a", "z.a"):
@@ -776,3 +815,15 @@ class TestVpcAssociations:
         first = {"VPCRegion": REGION, "VPCId": world.vpc}
         with refusal("ConflictingDomainExists"):
             world.route53.associate_vpc_with_hosted_zone(HostedZoneId=zone["HostedZone"]["Id"], VPC=first)
+
+
+def test_what_is_not_about_zones_stays_with_the_emulator(world: World) -> None:
+    assert world.route53.list_health_checks()["HealthChecks"] == []
+
+
+def test_a_reset_forgets_services_zones_and_references(world: World) -> None:
+    service = world.service()
+    world.zone()
+    world.doors.reset()
+    assert world.states(service) == {}
+    assert world.zone()

@@ -91,14 +91,14 @@ def _answer(doors: Doors, request: AWSPreparedRequest, stock: Callable[[], Any])
     key, region, service = _credential(request)
     account = key if key.isdigit() and len(key) == 12 else get_account_id_from(key)
     request.headers["x-moto-account-id"] = account
-    url, body = urlsplit(request.url), _bytes(request.body)
     role = sts_backends[account]["aws"].get_assumed_role_from_access_key(key)
     caller = Caller(account, region, role.arn if role else "")
     if service == "route53":
+        url = urlsplit(request.url)
         query = dict(parse_qsl(url.query, keep_blank_values=True))
-        return doors.route53(caller, request.method, url.path, query, body) or stock()
+        return doors.route53(caller, request.method, url.path, query, _bytes(request.body)) or stock()
     if service == "ec2":
-        form = dict(parse_qsl(body.decode(), keep_blank_values=True))
+        form = dict(parse_qsl(_bytes(request.body).decode(), keep_blank_values=True))
         return doors.ec2(caller, form["Action"], form, lambda: _with_zones(caller, form["Action"], stock()))
     return stock()
 
@@ -126,8 +126,6 @@ def _with_zones(caller: Caller, operation: str, answer: Any) -> Reply:
 
 
 def _bytes(body: Any) -> bytes:
-    if hasattr(body, "read"):
-        body = body.read()
     return body.encode() if isinstance(body, str) else bytes(body or b"")
 
 
