@@ -64,6 +64,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
     def work(wake_ups: Sequence[WakeUp]) -> Mapping[WakeUp, AwsCallFailed]:
         failed = {}
+        metrics.add_metric("DnsWakeUps", MetricUnit.Count, len(wake_ups))
         for wake_up in wake_ups:
             try:
                 reached = converge_dns(wake_up)

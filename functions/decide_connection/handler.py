@@ -61,6 +61,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     decide_connections, queue = wire()
 
     def work(wake_ups: Sequence[WakeUp]) -> Mapping[WakeUp, AwsCallFailed]:
+        metrics.add_metric("RequestWakeUps", MetricUnit.Count, len(wake_ups))
         outcome = decide_connections(wake_ups)
         for verdict, count in outcome.counts.items():
             metrics.add_metric(verdict.capitalize(), MetricUnit.Count, count)

@@ -48,6 +48,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """A batch that fails is told again as a whole, halved each time, so that one poison record stands alone at last."""
     report_status = wire(context.invoked_function_arn.split(":")[4])
     changes, notices = read_changes(event)
+    metrics.add_metric("Reports", MetricUnit.Count, len(changes) + len(notices))
     report_status(changes, notices)
     for change in changes:
         if change.row.status:

@@ -52,7 +52,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """The allowlist's stream sends `Records`; the schedule sends none."""
     sweep = wire()
     if "Records" in event:
+        metrics.add_metric("AllowlistChanges", MetricUnit.Count, len(event["Records"]))
         sweep.wake_waiting()
         return
+    metrics.add_metric("Sweeps", MetricUnit.Count, 1)
     for finding, count in sweep().items():
         metrics.add_metric(f"Sweep{finding.title().replace('_', '')}", MetricUnit.Count, count)

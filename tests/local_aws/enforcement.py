@@ -153,6 +153,8 @@ def install(journal: Journal, tags_of: Callable[[str], Mapping[str, str]]) -> No
         resource_arn: str = "*",
         service_context: dict[str, Any] | None = None,
     ) -> Any:
+        if service == "sqs":  # a batch needs the permission of the single call
+            iam_action = iam_action.removesuffix("Batch")
         refusal = stock_enforce(access_key_id, iam_action, service, region, resource_arn, service_context)
         principal = iam_evaluator.resolve_principal(access_key_id, get_account_id())
         if isinstance(refusal, iam_evaluator.AuthError) or isinstance(principal, iam_evaluator.AuthError):
@@ -189,6 +191,8 @@ def _resource_arn(
     service_id = iam_actions._query_param(query_params, "ServiceId") if service == "ec2" else ""
     if service_id:
         return f"arn:aws:ec2:{region}:{account_id}:vpc-endpoint-service/{service_id}"
+    if service == "route53" and "/change/" in path:
+        return f"arn:aws:route53:::change/{path.rpartition('/')[2]}"
     return stock_arn(service, method, path, headers, body, query_params, region, account_id)
 
 

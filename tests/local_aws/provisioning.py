@@ -42,6 +42,7 @@ def install(privatelink: PrivateLink, ask_to_confirm: Callable[[str], bool]) -> 
     _also("AWS::DynamoDB::Table", _table)
     _also("AWS::IAM::Role", _role)
     _also("AWS::Lambda::Function", _function)
+    _first("AWS::Lambda::EventSourceMapping", _event_source_mapping)
     _also("AWS::Scheduler::Schedule", _schedule)
     _also("AWS::SNS::Topic", _topic)
     _also("AWS::SNS::Topic", lambda arn, _: ask_to_confirm(arn))
@@ -194,6 +195,14 @@ def _also(kind: str, mend: Callable[[str, Properties], object]) -> None:
     handlers["create"], handlers["update"] = created, updated
 
 
+def _first(kind: str, mend: Callable[[Properties], Properties]) -> None:
+    """Let the type's own create and update see `mend(properties)`."""
+    handlers = provisioners._RESOURCE_HANDLERS[kind]
+    create, update = handlers["create"], handlers["update"]
+    handlers["create"] = lambda logical_id, properties, stack: create(logical_id, mend(properties), stack)
+    handlers["update"] = lambda name, old, new, *context: update(name, mend(old), mend(new), *context)
+
+
 def _table(name: str, properties: Properties) -> None:
     if specification := properties.get("TimeToLiveSpecification"):
         dynamodb._update_ttl({"TableName": name, "TimeToLiveSpecification": specification})
@@ -214,6 +223,12 @@ def _function(name: str, properties: Properties) -> None:
     lambda_svc._functions[name].pop("concurrency", None)
     if (reserved := properties.get("ReservedConcurrentExecutions")) is not None:
         lambda_svc._functions[name]["concurrency"] = int(reserved)
+
+
+def _event_source_mapping(properties: Properties) -> Properties:
+    """A parameter of type Number arrives as text, which the poller cannot compare."""
+    scaling = {key: int(value) for key, value in properties.get("ScalingConfig", {}).items()}
+    return {**properties, "ScalingConfig": scaling} if scaling else properties
 
 
 def _schedule(name: str, properties: Properties) -> None:

@@ -95,7 +95,7 @@ class Holder(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ZonePlan:
-    """changes: one batch, empty when the zone is as it should be. conflicts: sentences; their names stay as they are."""
+    """changes: one batch, empty when the zone is as it should be. conflicts: sentences; their names stay."""
 
     changes: tuple[RecordChange, ...] = ()
     conflicts: tuple[str, ...] = ()

@@ -36,17 +36,14 @@ class Endpoint:
         """The entry that answers with every zone's address, or None while AWS has not filled it in.
 
         AWS does not promise an order. Zonal names carry the Availability Zone after the random part,
-        wildcard ones begin with `*`, and a private name does not begin with the endpoint's id.
+        wildcard ones begin with `*`, and a private name does not begin with the endpoint's id. What
+        follows `.vpce.` is the partition's: `amazonaws.com`, in China `amazonaws.com.cn`.
         """
         return next((entry for entry in self.dns_entries if self._is_regional(entry)), None)
 
     def _is_regional(self, entry: DnsEntry) -> bool:
         label, _, rest = entry.name.partition(".")
-        return (
-            label.startswith(f"{self.endpoint_id}-")
-            and bool(_REGIONAL_NAME.fullmatch(label))
-            and rest.endswith(".vpce.amazonaws.com")
-        )
+        return label.startswith(f"{self.endpoint_id}-") and bool(_REGIONAL_NAME.fullmatch(label)) and ".vpce." in rest
 
 
 def endpoint_of_target(target: str) -> str | None:

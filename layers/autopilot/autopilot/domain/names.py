@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII | re.IGNORECASE)
 _LONGEST_NAME = 253
 
 
@@ -31,10 +31,10 @@ def parse_names(zone: str, records: str) -> tuple[Name, ...]:
     A record is relative to the zone. `*` may be its leftmost label; a zone cannot begin with it, as
     Route 53 refuses that. Raises MalformedName.
     """
-    apex = zone.lower().removesuffix(".")
+    apex = zone.removesuffix(".")
     if not _is_name(apex) or "." not in apex:
         raise MalformedName(f"zone {zone!r} is no domain name; expected one like 'payments.example.com'")
-    return tuple(dict.fromkeys(_name(record, apex) for record in records.lower().split()))
+    return tuple(dict.fromkeys(_name(record, apex.lower()) for record in records.split()))
 
 
 def _name(record: str, apex: str) -> Name:
@@ -50,7 +50,7 @@ def _name(record: str, apex: str) -> Name:
             f"record {record!r} is no DNS label relative to {apex!r}; "
             "expected labels of letters, digits and hyphens, '*' as the leftmost one, or '@' for the zone itself"
         )
-    return Name(fqdn, apex)
+    return Name(fqdn.lower(), apex)
 
 
 def _is_name(text: str) -> bool:

@@ -9,6 +9,7 @@ from aws_lambda_powertools import Logger
 
 from autopilot.domain.dns_plan import (
     Autopilot,
+    ChangeAction,
     Holder,
     HostedZone,
     Record,
@@ -47,10 +48,14 @@ class ConsumerZones:
     mode: Mode
     holder_of: Callable[[str], Holder]
 
-    def present(self, zone_name: str, wanted: Sequence[Record], vpc_id: str, endpoint_id: str) -> ZoneOutcome:
+    def present(
+        self, zone_name: str, wanted: Sequence[Record], vpc_id: str, endpoint_id: str, *, is_known_insync: bool
+    ) -> ZoneOutcome:
         """Make the VPC answer with the wanted records. Raises AwsCallFailed.
 
-        Zone and records come together: an empty private zone would hide the public name.
+        Zone and records come together: an empty private zone would hide the public name. Where the records are
+        in place but nobody knows of which change (a run died after writing them), they are written once more as
+        they are, so that there is a change whose INSYNC can be waited for.
         """
         same_name = self.hosted_zones.named(zone_name)
         ours = next((zone for zone in same_name if self.autopilot.owns(zone, vpc_id)), None)
@@ -62,21 +67,24 @@ class ConsumerZones:
         plan = plan_present(wanted, found, endpoint_id, self.holder_of)
         if plan.conflicts:
             return ZoneOutcome(blocked="; ".join(plan.conflicts))
-        if not plan.changes:
+        changes = plan.changes
+        if not changes and not is_known_insync and self.mode is Mode.ENFORCE:
+            changes = tuple(RecordChange(ChangeAction.UPSERT, record) for record in wanted)
+        if not changes:
             return ZoneOutcome()
         if self.mode is Mode.OBSERVE:
             place = f"zone {zone_name}" if ours else f"a new zone {zone_name} for {vpc_id}"
-            return ZoneOutcome(would=f"would write to {place}: {_listed(plan.changes)}")
+            return ZoneOutcome(would=f"would write to {place}: {_listed(changes)}")
         ours = ours or self._create(zone_name, vpc_id)
         if ours is None:
             return self._foreign(zone_name, wanted, vpc_id) or ZoneOutcome(
                 blocked=f"Route 53 refused {_MOST_REFERENCES} references for the zone {zone_name} of {vpc_id}"
             )
         logger.info(
-            f"writing to zone {zone_name} ({ours.zone_id}) of {vpc_id}: {_listed(plan.changes)}",
+            f"writing to zone {zone_name} ({ours.zone_id}) of {vpc_id}: {_listed(changes)}",
             extra={"endpoint_id": endpoint_id},
         )
-        return ZoneOutcome(change_id=self.hosted_zones.change(ours.zone_id, plan.changes))
+        return ZoneOutcome(change_id=self.hosted_zones.change(ours.zone_id, changes))
 
     def absent(self, zone_name: str, endpoint_id: str) -> tuple[str, ...]:
         """Take the endpoint's records out of our zones of this name, and each zone that is empty then.

@@ -114,7 +114,11 @@ class ConvergeDns:
             names_of_zones.setdefault(name.zone, set()).add(name.fqdn)
         outcomes = [
             zones.present(
-                zone, [record for record in wanted if record.name in names], endpoint.vpc_id, endpoint.endpoint_id
+                zone,
+                [record for record in wanted if record.name in names],
+                endpoint.vpc_id,
+                endpoint.endpoint_id,
+                is_known_insync=look.known.dns.value is Dns.PRESENT or bool(look.known.dns.change_ids),
             )
             for zone, names in sorted(names_of_zones.items())
         ]
@@ -130,9 +134,9 @@ class ConvergeDns:
             return self._facet(look, Dns.BLOCKED, "; ".join(blocks), **facts)
         if all(outcome.is_consumers_own for outcome in outcomes):
             return self._facet(look, Dns.CONSUMERS_OWN, f"the consumer's own zone does it: {_arrows(targets)}", **facts)
-        written = tuple(outcome.change_id for outcome in outcomes if outcome.change_id)
-        pending = tuple(
-            change for change in written or look.known.dns.change_ids if not consumer.hosted_zones.is_insync(change)
+        # Written down before it is asked for: a change that nobody remembers could not be waited for.
+        pending = tuple(outcome.change_id for outcome in outcomes if outcome.change_id) or tuple(
+            change for change in look.known.dns.change_ids if not consumer.hosted_zones.is_insync(change)
         )
         if pending:
             reason = "the records are written, Route 53 brings them to its servers"

@@ -114,8 +114,12 @@ class DecideConnections:
         return found
 
     def _put_back(self, wake_ups: Iterable[WakeUp]) -> None:
-        """Not listed yet is not failing: look again after a pause, until the sweep takes over."""
-        waiting = [wake_up for wake_up in wake_ups if not wake_up.has_waited_long_enough]
+        """Not listed yet is not failing: look again after a pause, until the sweep takes over.
+
+        A wake-up that names no service was asked of every service, and all but one had to say no: put back by each
+        of them it would multiply, so it is left to the sweep.
+        """
+        waiting = [wake_up for wake_up in wake_ups if wake_up.service_id and not wake_up.has_waited_long_enough]
         if waiting:
             logger.info("not visible yet", extra={"endpoint_ids": [wake_up.endpoint_id for wake_up in waiting]})
             self.requests_queue.send((wake_up.put_back(), wake_up.pause_seconds) for wake_up in waiting)
