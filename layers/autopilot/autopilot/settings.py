@@ -68,7 +68,7 @@ class Settings:
 
     @property
     def region(self) -> str:
-        return self._matching("AWS_REGION", r"[a-z]{2}(-[a-z]+)+-\d", "a Region")
+        return self._matching("AWS_REGION", r"[a-z]{2,5}(-[a-z]+)+-[0-9]", "a Region")
 
     @property
     def allowlist_table(self) -> str:

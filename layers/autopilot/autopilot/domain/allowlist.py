@@ -12,7 +12,7 @@ from autopilot.domain.connection import Connection
 
 EVERY_SERVICE = "*"
 EVERYBODY = "*"
-_ACCOUNT = re.compile(r"\d{12}")
+_ACCOUNT = re.compile(r"[0-9]{12}")
 _ENDPOINT = re.compile(r"vpce-[0-9a-f]{8,17}")
 
 

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autopilot.domain.allowlist import Verdict
+from autopilot.domain.connection import Status
+from autopilot.domain.mode import Mode
+from autopilot.settings import Settings, WrongSetting
+from tests.events import CONSUMER, ENDPOINT
+
+QUEUE = "https://sqs.eu-central-1.amazonaws.com/111111111111/privatelink-autopilot-requests"
+TOPIC = "arn:aws:sns:eu-central-1:111111111111:status"
+
+RIGHT: list[tuple[str, str, Any]] = [
+    ("MODE", "enforce", Mode.ENFORCE),
+    ("MODE", "observe", Mode.OBSERVE),
+    ("UNLISTED", "hold", Verdict.HOLD),
+    ("UNLISTED", "reject", Verdict.REJECT),
+    ("ALLOWED_PRINCIPALS", "", ()),
+    ("ALLOWED_PRINCIPALS", "*", ("*",)),
+    ("ALLOWED_PRINCIPALS", f"{CONSUMER}, {ENDPOINT},", (CONSUMER, ENDPOINT)),
+    ("EMAIL_ON", "", frozenset()),
+    ("EMAIL_ON", "held, dns-blocked", frozenset({Status.HELD, Status.DNS_BLOCKED})),
+    ("EMAIL_ON", ",".join(Status), frozenset(Status)),
+    ("RECORD_TTL", "1", 1),
+    ("RECORD_TTL", "86400", 86400),
+    ("EXTERNAL_ID", "", ""),
+    ("EXTERNAL_ID", "our secret", "our secret"),
+    ("AWS_REGION", "eu-central-1", "eu-central-1"),
+    ("AWS_REGION", "us-gov-west-1", "us-gov-west-1"),
+    ("AWS_REGION", "eusc-de-east-1", "eusc-de-east-1"),
+    ("ALLOWLIST_TABLE", "stack-AllowlistTable-1ABC", "stack-AllowlistTable-1ABC"),
+    ("LEDGER_TABLE", "led", "led"),
+    ("REQUESTS_QUEUE_URL", QUEUE, QUEUE),
+    ("DNS_QUEUE_URL", "http://127.0.0.1:4566/111111111111/dns", "http://127.0.0.1:4566/111111111111/dns"),
+    ("STATUS_TOPIC_ARN", TOPIC, TOPIC),
+    ("STATUS_TOPIC_ARN", TOPIC.replace("aws", "aws-us-gov"), TOPIC.replace("aws", "aws-us-gov")),
+    ("BUS_NAME", "privatelink-autopilot", "privatelink-autopilot"),
+    ("STACK_NAME", "privatelink-autopilot", "privatelink-autopilot"),
+]
+
+WRONG = {
+    "MODE": ["", "Enforce", "observe ", "dry-run"],
+    "UNLISTED": ["", "accept", "HOLD"],
+    "ALLOWED_PRINCIPALS": ["all", "22222222222", f"{CONSUMER} {ENDPOINT}", f"{CONSUMER},o-autopilot01", "٢٢٢٢٢٢٢٢٢٢٢٢"],
+    "EMAIL_ON": ["all", "held,HELD", "held dns-blocked"],
+    "RECORD_TTL": ["", "0", "-1", "86401", "5m", "60.0"],
+    "AWS_REGION": ["", "eu-central", "eu-central-1a", "EU-CENTRAL-1", "eu-central-١", "aws-global"],
+    "ALLOWLIST_TABLE": ["", "ab", "a table", "a" * 256],
+    "LEDGER_TABLE": ["", "ab", "a table", "a" * 256],
+    "REQUESTS_QUEUE_URL": ["", "requests", TOPIC, "https://", f"{QUEUE} {QUEUE}"],
+    "DNS_QUEUE_URL": ["", "dns", TOPIC],
+    "STATUS_TOPIC_ARN": ["", "status", QUEUE, "arn:aws:sns:"],
+    "BUS_NAME": ["", "a bus", "a" * 257],
+    "STACK_NAME": ["", "a stack", "stack;reboot"],
+}
+
+OPTIONAL = {"EXTERNAL_ID"}
+
+
+def read(name: str, environment: dict[str, str]) -> Any:
+    return getattr(Settings(environment), name.lower().removeprefix("aws_"))
+
+
+def properties() -> set[str]:
+    return {name for name, value in vars(Settings).items() if isinstance(value, property)}
+
+
+@pytest.mark.parametrize(("name", "text", "expected"), RIGHT)
+def test_a_variable_is_read_as_what_it_means(name: str, text: str, expected: object) -> None:
+    assert read(name, {name: text}) == expected
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in WRONG.items() for text in texts])
+def test_a_wrong_variable_is_named_with_what_was_found_and_what_is_expected(name: str, text: str) -> None:
+    with pytest.raises(WrongSetting) as refusal:
+        read(name, {name: text})
+
+    assert re.fullmatch(
+        rf"environment variable {name} is {re.escape(repr(text))}; expected \w.+\. Deploy the stack again to set it\.",
+        str(refusal.value),
+    )
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_missing_variable_is_named_with_what_is_expected(name: str) -> None:
+    with pytest.raises(WrongSetting, match=f"^environment variable {name} is not set; expected \\w"):
+        read(name, {})
+
+
+def test_without_an_external_id_there_is_none() -> None:
+    assert read("EXTERNAL_ID", {}) == ""
+
+
+def test_every_variable_has_its_cases_here() -> None:
+    named = {name.lower().removeprefix("aws_") for name in {*WRONG, *OPTIONAL}}
+
+    assert named == properties()
+    assert {name for name, _, _ in RIGHT} == {*WRONG, *OPTIONAL}
+
+
+@given(st.sampled_from(sorted(WRONG)), st.text())
+def test_no_value_raises_anything_but_wrong_setting(name: str, text: str) -> None:
+    try:
+        read(name, {name: text})
+    except WrongSetting as refusal:
+        assert name in str(refusal)  # noqa: PT017
