@@ -1,0 +1,130 @@
+"""Autopilot itself over the fakes, one use case after another as the queues would have it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from functools import partial
+
+from autopilot.domain.allowlist import Verdict
+from autopilot.domain.connection import ConnectionRef, Dns, LedgerRow, Status
+from autopilot.domain.dns_plan import Autopilot
+from autopilot.domain.mode import Mode
+from autopilot.domain.report import Installation
+from autopilot.domain.wake_up import SeenBy, WakeUp
+from autopilot.use_cases.converge_dns import ConvergeDns
+from autopilot.use_cases.decide_connections import DecideConnections, Outcome
+from autopilot.use_cases.report_status import ReportStatus
+from autopilot.use_cases.sweep import Sweep
+from tests.fakes.allowlist import FakeAllowlist
+from tests.fakes.aws_model import Client
+from tests.fakes.calls import Calls
+from tests.fakes.clock import Clock
+from tests.fakes.consumer_accounts import FakeConsumerAccounts
+from tests.fakes.endpoint_services import FakeEndpointServices
+from tests.fakes.landscape import CONSUMER, PROVIDER, REGION, FakeNetwork, Landscape, Vpc
+from tests.fakes.ledger import FakeLedger
+from tests.fakes.messages import FakeBus, FakeQueue, FakeStatusTopic, FakeTrails
+from tests.local_aws.hosted_zones import HostedZones
+from tests.local_aws.privatelink import Caller, PrivateLink
+
+US = Autopilot(PROVIDER, REGION)
+SECONDS_TO_AVAILABLE = 90
+SECONDS_TO_INSYNC = 40
+
+
+@dataclass
+class FakeAutopilot:
+    """A deployment: its settings, its fakes, and its functions as methods. The consumer role exists."""
+
+    mode: Mode = Mode.ENFORCE
+    unlisted: Verdict = Verdict.HOLD
+    allowed_principals: Collection[str] = (CONSUMER,)
+    mailed: frozenset[Status] = frozenset(Status)
+    clock: Clock = field(default_factory=Clock)
+    calls: Calls = field(default_factory=Calls)
+
+    def __post_init__(self) -> None:
+        network, now = FakeNetwork(), self.clock.seconds
+        privatelink = PrivateLink(
+            network,
+            now=now,
+            seconds_to_available=SECONDS_TO_AVAILABLE,
+            zone_names=lambda *vpc: hosted_zones.names_in(*vpc),
+        )
+        hosted_zones = HostedZones(
+            network, now=now, seconds_to_insync=SECONDS_TO_INSYNC, private_dns_names=privatelink.private_dns_names
+        )
+        self.aws = Landscape(privatelink, hosted_zones, network.add)
+        self.services = FakeEndpointServices(Client(privatelink, Caller(PROVIDER, REGION), self.calls))
+        self.consumers = FakeConsumerAccounts(privatelink, hosted_zones, PROVIDER, self.calls)
+        self.consumers.roles.add(CONSUMER)
+        self.allowlist = FakeAllowlist(self.calls, self.allowed_principals)
+        self.ledger = FakeLedger(self.calls)
+        self.requests_queue, self.dns_queue = FakeQueue(self.calls), FakeQueue(self.calls)
+        self.topic, self.bus, self.trails = FakeStatusTopic(self.calls), FakeBus(self.calls), FakeTrails()
+
+    def decide(self, *wake_ups: WakeUp) -> Outcome:
+        decide_connections = DecideConnections(
+            self.services,
+            self.allowlist,
+            self.ledger,
+            self.requests_queue,
+            self.dns_queue,
+            self.mode,
+            self.unlisted,
+            self.clock,
+        )
+        return decide_connections(wake_ups)
+
+    def converge(self, wake_up: WakeUp | ConnectionRef) -> Dns | None:
+        converge_dns = ConvergeDns(
+            self.services, self.consumers, self.ledger, self.dns_queue, US, self.mode, ttl=60, clock=self.clock
+        )
+        return converge_dns(wake_up if isinstance(wake_up, WakeUp) else event(wake_up))
+
+    @property
+    def sweep(self) -> Sweep:
+        return Sweep(
+            self.services, self.ledger, self.requests_queue, self.dns_queue, self.trails, self.mode, self.clock
+        )
+
+    def report(self) -> None:
+        """Tell what the ledger's stream holds."""
+        report_status = ReportStatus(
+            self.topic, self.bus, self.ledger, self.mailed, Installation(US, "autopilot", "Allowlist", "Ledger")
+        )
+        report_status(*self.ledger.stream())
+
+    def row(self, ref: ConnectionRef) -> LedgerRow:
+        return self.ledger.rows([ref])[ref]
+
+    def connected(self, vpc: Vpc, service_id: str | None = None) -> ConnectionRef:
+        """A connection that was accepted and is available, without any DNS so far."""
+        ref = self.aws.endpoint(service_id or self.aws.service(), vpc)
+        self.decide(event(ref, vpc.account))
+        self.dns_queue.take()
+        self.clock.advance(SECONDS_TO_AVAILABLE)
+        return ref
+
+    def ready(self, vpc: Vpc, service_id: str | None = None) -> ConnectionRef:
+        """A connection whose names resolve."""
+        ref = self.connected(vpc, service_id)
+        self.settle(ref)
+        return ref
+
+    def settle(self, ref: ConnectionRef) -> Dns | None:
+        """Converge until nothing changes any more: write, then see it INSYNC."""
+        self.converge(ref)
+        self.clock.advance(SECONDS_TO_INSYNC)
+        reached = self.converge(ref)
+        self.dns_queue.take()
+        return reached
+
+
+def event(ref: ConnectionRef, account: str | None = CONSUMER, seen_by: SeenBy = SeenBy.EVENT) -> WakeUp:
+    """The wake-up of an event about a connection."""
+    return WakeUp(ref.service_id, ref.endpoint_id, account, REGION, seen_by)
+
+
+notification = partial(event, account=None, seen_by=SeenBy.NOTIFICATION)

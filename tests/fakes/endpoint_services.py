@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+from autopilot.domain.connection import AwsState, Connection, ConnectionRef
+from autopilot.domain.service import EndpointService
+from autopilot.use_cases.ports import Refusal
+from tests.fakes.aws_model import Client
+from tests.local_aws.privatelink import Response
+
+
+class FakeEndpointServices:
+    """`EndpointServices` straight from the model.
+
+    shown: what a describe makes of each connection; a test puts a stale or a missing one there.
+    """
+
+    def __init__(self, ec2: Client) -> None:
+        self._ec2 = ec2
+        self.shown: Callable[[Connection], Connection | None] = lambda connection: connection
+
+    def all(self) -> Sequence[EndpointService]:
+        operation = "DescribeVpcEndpointServiceConfigurations"
+        return [self._service(row) for row in self._ec2.listing(operation, "this account", "ServiceConfigurations")]
+
+    def find(self, service_id: str) -> EndpointService | None:
+        return next((service for service in self.all() if service.service_id == service_id), None)
+
+    def connections(
+        self, service_id: str, *, owners: Collection[str] = (), state: AwsState | None = None
+    ) -> Iterator[Connection]:
+        narrowed = {"service-id": [service_id], "vpc-endpoint-owner": list(owners)}
+        filters = [{"Name": name, "Values": values} for name, values in narrowed.items() if values]
+        for row in self._ec2.listing(
+            "DescribeVpcEndpointConnections", service_id, "VpcEndpointConnections", Filters=filters
+        ):
+            connection = self.shown(_connection(row))
+            if connection and state in (None, connection.state):
+                yield connection
+
+    def accept(self, service_id: str, endpoint_ids: Sequence[str]) -> Mapping[str, Refusal]:
+        return self._answer("AcceptVpcEndpointConnections", service_id, endpoint_ids)
+
+    def reject(self, service_id: str, endpoint_ids: Sequence[str]) -> Mapping[str, Refusal]:
+        return self._answer("RejectVpcEndpointConnections", service_id, endpoint_ids)
+
+    def _answer(self, operation: str, service_id: str, endpoint_ids: Sequence[str]) -> Mapping[str, Refusal]:
+        answer = self._ec2.call(operation, service_id, ServiceId=service_id, VpcEndpointIds=endpoint_ids)
+        return {
+            item["ResourceId"]: Refusal(item["Error"]["Code"], item["Error"]["Message"])
+            for item in answer["Unsuccessful"]
+        }
+
+    def _service(self, row: Response) -> EndpointService:
+        tags = {tag["Key"]: tag["Value"] for tag in row["Tags"]}
+        return EndpointService.from_tags(
+            row["ServiceId"], self._ec2.caller.region, tags, acceptance_required=row["AcceptanceRequired"]
+        )
+
+
+def _connection(row: Response) -> Connection:
+    return Connection(
+        ConnectionRef(row["ServiceId"], row["VpcEndpointId"]),
+        row["VpcEndpointOwner"],
+        row["VpcEndpointRegion"],
+        AwsState.from_wire(row["VpcEndpointState"]),
+        row["CreationTimestamp"],
+    )

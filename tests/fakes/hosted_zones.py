@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import takewhile
+
+from autopilot.domain.dns_plan import HostedZone, Record, RecordChange
+from autopilot.domain.failures import AwsCallFailed
+from autopilot.use_cases.ports import ZoneInVpc
+from tests.fakes.aws_model import Client
+from tests.local_aws.privatelink import Response
+
+
+class FakeHostedZones:
+    """`HostedZones` of the client's account, straight from the model. One page is enough for a test."""
+
+    def __init__(self, route53: Client) -> None:
+        self._route53 = route53
+
+    def named(self, zone_name: str) -> Sequence[HostedZone]:
+        rows = self._route53.call("ListHostedZonesByName", zone_name, DNSName=zone_name)["HostedZones"]
+        same_name = takewhile(lambda row: _read(row["Name"]) == zone_name, rows)
+        return [_zone(row) for row in same_name if row["Config"]["PrivateZone"]]
+
+    def in_vpc(self, zone_name: str, vpc_id: str) -> ZoneInVpc | None:
+        answer = self._route53.call("ListHostedZonesByVPC", zone_name, **self._vpc(vpc_id))
+        for row in answer["HostedZoneSummaries"]:
+            if _read(row["Name"]) == zone_name:
+                owner = next(iter(row["Owner"].values()))
+                return ZoneInVpc(row["HostedZoneId"], owner, owner == self._route53.caller.account)
+        return None
+
+    def create(self, zone_name: str, vpc_id: str, reference: str) -> HostedZone | None:
+        try:
+            answer = self._route53.call(
+                "CreateHostedZone",
+                zone_name,
+                Name=zone_name,
+                VPC=self._vpc(vpc_id),
+                CallerReference=reference,
+                HostedZoneConfig={"PrivateZone": True},
+            )
+        except AwsCallFailed as refusal:
+            if refusal.code in ("HostedZoneAlreadyExists", "ConflictingDomainExists"):
+                return None
+            raise
+        return _zone(answer["HostedZone"])
+
+    def delete(self, zone_id: str) -> bool:
+        try:
+            self._route53.call("DeleteHostedZone", zone_id, Id=zone_id)
+        except AwsCallFailed as refusal:
+            if refusal.code not in ("HostedZoneNotEmpty", "NoSuchHostedZone"):
+                raise
+            return refusal.code == "NoSuchHostedZone"
+        return True
+
+    def records(self, zone_id: str) -> Sequence[Record]:
+        rows = self._route53.call("ListResourceRecordSets", zone_id, HostedZoneId=zone_id)["ResourceRecordSets"]
+        apex = next(row["Name"] for row in rows if row["Type"] == "SOA")
+        return [_record(row) for row in rows if (row["Name"], row["Type"]) not in {(apex, "SOA"), (apex, "NS")}]
+
+    def change(self, zone_id: str, changes: Sequence[RecordChange]) -> str:
+        batch = [{"Action": change.action.value, "ResourceRecordSet": _record_set(change.record)} for change in changes]
+        answer = self._route53.call(
+            "ChangeResourceRecordSets", zone_id, HostedZoneId=zone_id, ChangeBatch={"Changes": batch}
+        )
+        return str(answer["ChangeInfo"]["Id"]).rpartition("/")[2]
+
+    def is_insync(self, change_id: str) -> bool:
+        try:
+            return bool(self._route53.call("GetChange", change_id, Id=change_id)["ChangeInfo"]["Status"] == "INSYNC")
+        except AwsCallFailed as refusal:
+            if refusal.code == "NoSuchChange":
+                return True
+            raise
+
+    def _vpc(self, vpc_id: str) -> dict[str, str]:
+        return {"VPCRegion": self._route53.caller.region, "VPCId": vpc_id}
+
+
+def _read(name: str) -> str:
+    return name.rstrip(".").replace("\\052", "*")
+
+
+def _zone(row: Response) -> HostedZone:
+    return HostedZone(row["Id"].rpartition("/")[2], _read(row["Name"]), row["CallerReference"])
+
+
+def _record(row: Response) -> Record:
+    if alias := row.get("AliasTarget"):
+        target = _read(alias["DNSName"])
+        return Record(_read(row["Name"]), row["Type"], target, alias_zone_id=alias["HostedZoneId"])
+    values = [value["Value"] for value in row["ResourceRecords"]]
+    target = _read(values[0]) if row["Type"] == "CNAME" else " ".join(values)
+    return Record(_read(row["Name"]), row["Type"], target, row["TTL"])
+
+
+def _record_set(record: Record) -> Response:
+    if record.alias_zone_id:
+        alias = {"HostedZoneId": record.alias_zone_id, "DNSName": record.target, "EvaluateTargetHealth": False}
+        return {"Name": record.name, "Type": record.type, "AliasTarget": alias}
+    values = [{"Value": record.target}]
+    return {"Name": record.name, "Type": record.type, "TTL": record.ttl, "ResourceRecords": values}

@@ -1,0 +1,62 @@
+"""What leaves Autopilot: wake-ups, e-mails and events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from autopilot.domain.report import ConnectionEvent, Mail
+from autopilot.domain.wake_up import WakeUp
+from tests.fakes.calls import Calls
+
+
+class FakeQueue:
+    """`Queue` as a list of wake-ups and their delays in seconds."""
+
+    def __init__(self, calls: Calls | None = None) -> None:
+        self._calls = calls or Calls()
+        self.sent: list[tuple[WakeUp, int]] = []
+
+    def send(self, wake_ups: Iterable[tuple[WakeUp, int]]) -> None:
+        sent = list(wake_ups)
+        if sent:
+            with self._calls.making("SendMessageBatch", "queue"):
+                self.sent += sent
+
+    def take(self) -> list[WakeUp]:
+        """Everything that was sent, whatever its delay; the queue is empty then."""
+        taken, self.sent = self.sent, []
+        return [wake_up for wake_up, _ in taken]
+
+
+class FakeStatusTopic:
+    """`StatusTopic` as a list."""
+
+    def __init__(self, calls: Calls | None = None) -> None:
+        self._calls = calls or Calls()
+        self.mails: list[Mail] = []
+
+    def publish(self, mail: Mail) -> None:
+        with self._calls.making("Publish", mail.subject):
+            self.mails.append(mail)
+
+
+class FakeBus:
+    """`Bus` as a list."""
+
+    def __init__(self, calls: Calls | None = None) -> None:
+        self._calls = calls or Calls()
+        self.events: list[ConnectionEvent] = []
+
+    def put(self, events: Sequence[ConnectionEvent]) -> None:
+        with self._calls.making("PutEvents", "bus"):
+            self.events += events
+
+
+class FakeTrails:
+    """`Trails` with an answer."""
+
+    def __init__(self, *, logging: bool = True) -> None:
+        self.logging = logging
+
+    def is_logging(self) -> bool:
+        return self.logging
