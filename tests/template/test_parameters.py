@@ -1,0 +1,167 @@
+"""What people type and read: parameters, samconfig.toml, outputs; and what of it reaches the functions."""
+
+import re
+import shlex
+import tomllib
+from typing import Any
+
+import pytest
+
+from tests.template.templates import BOTH, CONSUMER, PROJECT, PROVIDER, of_type, target
+
+PARAMETERS = [
+    pytest.param(template, name, id=f"{path}: {name}")
+    for path, template in BOTH.items()
+    for name in template["Parameters"]
+]
+ENVIRONMENTS = tomllib.loads((PROJECT / "samconfig.toml").read_text())
+
+ENVIRONMENT = {
+    "DecideConnectionFunction": "MODE UNLISTED ALLOWED_PRINCIPALS ALLOWLIST_TABLE LEDGER_TABLE REQUESTS_QUEUE_URL"
+    " DNS_QUEUE_URL",
+    "ConvergeDnsFunction": "MODE LEDGER_TABLE DNS_QUEUE_URL EXTERNAL_ID RECORD_TTL",
+    "ReportStatusFunction": "LEDGER_TABLE STATUS_TOPIC_ARN BUS_NAME EMAIL_ON ALLOWLIST_TABLE STACK_NAME",
+    "SweepFunction": "MODE LEDGER_TABLE REQUESTS_QUEUE_URL DNS_QUEUE_URL",
+}
+VALUES = {
+    "MODE": "Mode",
+    "UNLISTED": "Unlisted",
+    "ALLOWED_PRINCIPALS": "AllowedPrincipals",
+    "ALLOWLIST_TABLE": "AllowlistTable",
+    "LEDGER_TABLE": "LedgerTable",
+    "REQUESTS_QUEUE_URL": "RequestsQueue",
+    "DNS_QUEUE_URL": "DnsQueue",
+    "STATUS_TOPIC_ARN": "StatusTopic",
+    "BUS_NAME": "AutopilotBus",
+    "EMAIL_ON": "EmailOn",
+    "EXTERNAL_ID": "ExternalId",
+    "RECORD_TTL": "RecordTtl",
+    "STACK_NAME": "AWS::StackName",
+}
+
+ACCEPTED = {
+    "Email": ["ops@example.com", "first.last+aws@mail.example.org"],
+    "EmailOn": ["", "held", "held,dns-blocked,failed"],
+    "AllowedPrincipals": ["", "*", "111122223333", "111122223333,vpce-0123456789abcdef0"],
+    "OrganizationId": ["", "o-autopilot01"],
+    "ConsumerAccounts": ["", "111122223333", "111122223333,000022223333"],
+    "ExternalId": ["", "customer:4711"],
+    "NetworkLoadBalancerArns": ["", "arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/net/api/0123"],
+    "ServiceAllowedPrincipals": ["", "*", "arn:aws:iam::111122223333:root,arn:aws-cn:iam::111122223333:role/reader"],
+    "ServiceZone": ["", "payments.example.com", "xn--bcher-kva.example", "_tcp.example.com"],
+    "ServiceRecords": ["", "@", "api", "api ledger", "@ *.eu a.b", "certificate"],
+    "SweepSchedule": ["rate(5 minutes)", "rate(1 minute)", "cron(0/10 * * * ? *)"],
+    "PermissionsBoundary": ["", "arn:aws:iam::111122223333:policy/platform/boundary"],
+    "RolePath": ["/", "/platform/autopilot/"],
+    "ProviderAccount": ["111122223333"],
+    "BusArn": ["", "arn:aws:events:eu-central-1:111122223333:event-bus/privatelink-autopilot"],
+    "AllowedRecordNames": ["*", "payments.example.com,*.payments.example.com"],
+    "AllowedVpcs": ["", "vpc-0123456789abcdef0", "vpc-01234567,vpc-0123456789abcdef0"],
+}
+REFUSED = {
+    "Email": ["", "ops", "ops@example", "a@example.com,b@example.com"],
+    "EmailOn": ["HELD", "held,", ",held", "held, ready", "heldready", "news"],
+    "AllowedPrincipals": ["11112222333", "111122223333,", "111122223333, 111122223334", "vpce-svc-0123456789abcdef0"],
+    "OrganizationId": ["autopilot01", "o-x"],
+    "ConsumerAccounts": ["*", "1111", "111122223333,", "111122223333111122223333"],
+    "ExternalId": ["x", "a b"],
+    "NetworkLoadBalancerArns": ["api", "arn:aws:elasticloadbalancing:x,"],
+    "ServiceAllowedPrincipals": ["111122223333", "arn:aws:iam::111122223333:root,"],
+    "ServiceZone": ["payments.example.com.", "Payments.example.com", "*.example.com", "localhost", "a..b"],
+    "ServiceRecords": ["API", " api", "api ", "api  ledger", "api,ledger", "-x"],
+    "SweepSchedule": ["5 minutes", "rate(0 minutes)", "rate(5 seconds)", "cron()"],
+    "PermissionsBoundary": ["boundary", "arn:aws:iam::111122223333:role/x"],
+    "RolePath": ["", "platform", "/platform"],
+    "ProviderAccount": ["", "1111"],
+    "BusArn": ["privatelink-autopilot"],
+    "AllowedRecordNames": ["", "Payments.example.com", "a.example.com,", "a.example.com, b.example.com"],
+    "AllowedVpcs": ["vpc-x", "vpc-01234567,"],
+}
+
+
+def keyed(examples: dict[str, list[str]]) -> list[Any]:
+    return [pytest.param(name, value, id=f"{name}={value}") for name, values in examples.items() for value in values]
+
+
+def pattern(parameter: str) -> str:
+    """The pattern, which is the same in both templates where both have the parameter."""
+    (found,) = {t["Parameters"][parameter]["AllowedPattern"] for t in BOTH.values() if parameter in t["Parameters"]}
+    return str(found)
+
+
+@pytest.mark.parametrize(("template", "name"), PARAMETERS)
+def test_a_parameter_explains_itself_and_refuses_with_a_message(template: Any, name: str) -> None:
+    parameter = template["Parameters"][name]
+    assert parameter["Description"].endswith(".")
+    assert parameter["ConstraintDescription"].endswith(".")
+    assert {"AllowedPattern", "AllowedValues", "MinValue"} & parameter.keys()
+    assert "Default" in parameter or name in ("Email", "ProviderAccount")
+
+
+@pytest.mark.parametrize("template", BOTH.values(), ids=BOTH)
+def test_the_console_shows_every_parameter_in_a_group(template: Any) -> None:
+    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    assert sorted(name for group in groups for name in group["Parameters"]) == sorted(template["Parameters"])
+
+
+def test_every_pattern_has_examples() -> None:
+    patterns = {n for t in BOTH.values() for n, p in t["Parameters"].items() if "AllowedPattern" in p}
+    assert patterns == ACCEPTED.keys() == REFUSED.keys()
+
+
+@pytest.mark.parametrize(("name", "value"), keyed(ACCEPTED))
+def test_a_good_value_is_accepted(name: str, value: str) -> None:
+    assert re.fullmatch(pattern(name), value)
+
+
+@pytest.mark.parametrize(("name", "value"), keyed(REFUSED))
+def test_a_bad_value_is_refused(name: str, value: str) -> None:
+    assert not re.fullmatch(pattern(name), value)
+
+
+@pytest.mark.parametrize(("template", "name"), PARAMETERS)
+def test_a_default_is_a_value_that_its_parameter_accepts(template: Any, name: str) -> None:
+    parameter = template["Parameters"][name]
+    if "Default" in parameter:
+        assert re.fullmatch(parameter.get("AllowedPattern", ".*"), str(parameter["Default"]))
+        assert parameter["Default"] in parameter.get("AllowedValues", [parameter["Default"]])
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS.keys() - {"version"})
+def test_samconfig_sets_only_parameters_that_exist(environment: str) -> None:
+    deploy = ENVIRONMENTS[environment]["deploy"]["parameters"]
+    assert deploy["capabilities"] == ["CAPABILITY_NAMED_IAM"]
+    given = dict(shlex.split(override)[0].split("=", 1) for override in deploy.get("parameter_overrides", ()))
+    for name, value in given.items():
+        assert re.fullmatch(PROVIDER["Parameters"][name].get("AllowedPattern", ".*"), value)
+
+
+def test_samconfig_has_an_environment_for_each_purpose() -> None:
+    assert ENVIRONMENTS.keys() == {"version", "default", "observe", "local"}
+    confirms = {name: ENVIRONMENTS[name]["deploy"]["parameters"]["confirm_changeset"] for name in ("default", "local")}
+    assert confirms == {"default": True, "local": False}
+
+
+@pytest.mark.parametrize("function", of_type("AWS::Lambda::Function"))
+def test_a_function_gets_the_variables_that_it_reads_and_no_others(function: str) -> None:
+    variables = of_type("AWS::Lambda::Function")[function]["Environment"]["Variables"]
+    ours = {name: target(value) for name, value in variables.items() if not name.startswith("POWERTOOLS_")}
+    assert ours == {name: VALUES[name] for name in ENVIRONMENT[function].split()}
+    assert variables["POWERTOOLS_METRICS_NAMESPACE"] == "PrivateLinkAutopilot"
+    assert variables["POWERTOOLS_SERVICE_NAME"] == "privatelink-autopilot"
+
+
+def test_the_consumers_commands_use_parameters_that_the_consumers_template_has() -> None:
+    for output, parameter in (("DeployConsumer", r"(\w+)="), ("DeployConsumers", r"ParameterKey=(\w+)")):
+        command, variables = PROVIDER["Outputs"][output]["Value"]["Fn::Sub"]
+        assert "consumer/template.yaml" in command
+        assert "CAPABILITY_NAMED_IAM" in command
+        text = command.partition("parameter")[2] + str(variables)
+        named = set(re.findall(parameter, text)) - {"ParameterKey", "ParameterValue"}
+        assert {"ProviderAccount", "BusArn", "ForwardEvents"} <= named <= CONSUMER["Parameters"].keys()
+
+
+@pytest.mark.parametrize("rule", PROVIDER["Rules"])
+def test_a_wrong_combination_is_refused_with_what_to_do(rule: str) -> None:
+    (assertion,) = PROVIDER["Rules"][rule]["Assertions"]
+    assert re.search(r"\b(needed|give)\b", assertion["AssertDescription"])
