@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -72,7 +73,11 @@ class LedgerTable:
         return self._record(row, "dns", row.dns.value, facet)
 
     def record_reported(self, ref: ConnectionRef, version: int) -> None:
-        with calling("UpdateItem", f"{self._table} {ref}"):
+        """Of a row that somebody has deleted meanwhile nothing is left to mark, and an update would revive it."""
+        with (
+            calling("UpdateItem", f"{self._table} {ref}"),
+            suppress(self._dynamodb.exceptions.ConditionalCheckFailedException),
+        ):
             self._dynamodb.update_item(
                 TableName=self._table,
                 Key=_key(ref),
@@ -126,7 +131,7 @@ class LedgerTable:
         if row.version:
             condition, values[":read"], names["#value"] = "#facet.#value = :read", str(read), "value"
         end = _end_of(facet)
-        keeping = " REMOVE delete_at"
+        keeping = " REMOVE delete_at" if name == "dns" else ""
         if end:
             values[":end"], keeping = int((end + _KEPT_AFTER_THE_END).timestamp()), ", delete_at = :end"
         with calling("UpdateItem", f"{self._table} {row.ref}"):

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from autopilot.aws.ledger import LedgerTable
+from autopilot.domain.connection import (
+    Acceptance,
+    AcceptanceFacet,
+    AwsState,
+    Connection,
+    ConnectionRef,
+    Dns,
+    DnsFacet,
+    LedgerRow,
+    NetworkInterface,
+)
+from autopilot.domain.failures import LedgerChangedMeanwhile
+from autopilot.use_cases.ports import Ledger
+from tests.adapters import real
+from tests.fakes.clock import Clock
+from tests.fakes.landscape import CONSUMER, REGION, Landscape
+from tests.fakes.ledger import FakeLedger
+
+SERVICE, OTHER_SERVICE = "vpce-svc-0fa57c0de5e41ce01", "vpce-svc-0fa57c0de5e41ce02"
+REF = ConnectionRef(SERVICE, "vpce-0e1f2a3b4c5d6e701")
+CONNECTION = Connection(REF, CONSUMER, REGION, AwsState.PENDING_ACCEPTANCE, datetime(2027, 1, 15, 7, 59, tzinfo=UTC))
+UNSEEN = LedgerRow(CONNECTION, "event", "payments")
+KEPT = timedelta(days=400)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A ledger, and what no port shows: when a row expires."""
+
+    ledger: Ledger
+    dynamodb: Any = None
+
+    def expiry(self, ref: ConnectionRef) -> datetime | None:
+        if isinstance(self.ledger, FakeLedger):
+            return self.ledger.expiries.get(ref)
+        key = {"service_id": {"S": ref.service_id}, "endpoint_id": {"S": ref.endpoint_id}}
+        item = self.dynamodb.get_item(TableName=real.LEDGER, Key=key)["Item"]
+        return datetime.fromtimestamp(int(item["delete_at"]["N"]), UTC) if "delete_at" in item else None
+
+
+@pytest.fixture
+def subject(is_real: bool, landscape: Landscape) -> Subject:
+    if not is_real:
+        return Subject(FakeLedger())
+    dynamodb = real.ledger_table()
+    return Subject(LedgerTable(dynamodb, real.LEDGER), dynamodb)
+
+
+@pytest.fixture
+def ledger(subject: Subject) -> Ledger:
+    return subject.ledger
+
+
+def held(clock: Clock, reason: str = "held: no entry") -> AcceptanceFacet:
+    return AcceptanceFacet().became(Acceptance.HELD, clock(), reason=reason)
+
+
+def absent(clock: Clock) -> DnsFacet:
+    return DnsFacet().became(Dns.ABSENT, clock(), reason="the endpoint is deleted")
+
+
+def test_a_row_reads_back_as_it_was_written(ledger: Ledger, clock: Clock) -> None:
+    acceptance = AcceptanceFacet().became(
+        Acceptance.ACCEPTED, clock(), reason="accepted: “Zürich”", decided_by=f"{CONSUMER}/*"
+    )
+    dns = DnsFacet().became(
+        Dns.WAITING,
+        clock(),
+        vpc_id="vpc-0a1b2c3d4e5f60718",
+        zones=("payments.example.com",),
+        records=(("*.payments.example.com", "vpce-0e1f2a3b4c5d6e701-abcd1234.example"),),
+        change_ids=("C0123456789",),
+        interfaces=(NetworkInterface("eni-0a1b2c3d4e5f60718", "10.0.0.10", "euc1-az2"),),
+    )
+    written = ledger.record_dns(ledger.record_acceptance(UNSEEN, acceptance), dns.would_become("would do more"))
+
+    assert ledger.rows([REF]) == {REF: written}
+    assert written == replace(UNSEEN, acceptance=acceptance, dns=dns.would_become("would do more"), version=2)
+
+
+def test_a_connection_without_its_time_of_creation_reads_back(ledger: Ledger, clock: Clock) -> None:
+    timeless = replace(UNSEEN, connection=replace(CONNECTION, created_at=None))
+
+    assert ledger.rows([REF]) == {}
+    assert ledger.record_acceptance(timeless, held(clock)) == ledger.rows([REF])[REF]
+
+
+def test_of_two_runs_that_never_saw_the_connection_the_second_must_look_again(ledger: Ledger, clock: Clock) -> None:
+    ledger.record_acceptance(UNSEEN, held(clock, "first"))
+
+    with pytest.raises(LedgerChangedMeanwhile):
+        ledger.record_acceptance(UNSEEN, held(clock, "second"))
+
+    assert ledger.rows([REF])[REF].acceptance.reason == "first"
+
+
+def test_of_two_runs_of_one_writer_the_second_must_look_again(ledger: Ledger, clock: Clock) -> None:
+    read = ledger.record_acceptance(UNSEEN, held(clock))
+    accepting = read.acceptance.became(Acceptance.ACCEPTING, clock(), reason="accepted")
+    ledger.record_acceptance(read, accepting)
+    ledger.record_dns(read, DnsFacet().became(Dns.WAITING, clock()))
+
+    with pytest.raises(LedgerChangedMeanwhile):
+        ledger.record_acceptance(read, read.acceptance.became(Acceptance.REJECTED, clock(), reason="too late"))
+    with pytest.raises(LedgerChangedMeanwhile):
+        ledger.record_dns(read, absent(clock))
+
+    row = ledger.rows([REF])[REF]
+    assert (row.acceptance, row.dns.value, row.version) == (accepting, Dns.WAITING, 3)
+
+
+def test_the_two_writers_never_stand_in_each_others_way(ledger: Ledger, clock: Clock) -> None:
+    read = ledger.record_acceptance(UNSEEN, held(clock))
+    accepted = read.acceptance.became(Acceptance.ACCEPTED, clock(), reason="accepted")
+    present = read.dns.became(Dns.PRESENT, clock())
+
+    ledger.record_dns(read, present)
+    row = ledger.record_acceptance(read, accepted)
+
+    assert (row.acceptance, row.dns, row.version) == (accepted, present, 3)
+
+
+def test_a_write_brings_the_state_of_now_and_keeps_who_saw_it_first(ledger: Ledger, clock: Clock) -> None:
+    read = ledger.record_acceptance(UNSEEN, held(clock))
+    ledger.record_reported(REF, 1)
+    available = replace(read, connection=replace(CONNECTION, state=AwsState.AVAILABLE), seen_by="sweep")
+
+    row = ledger.record_dns(replace(available, service_title="renamed"), DnsFacet())
+
+    assert (row.connection.state, row.service_title) == (AwsState.AVAILABLE, "renamed")
+    assert (row.seen_by, row.reported_version) == ("event", 1)
+
+
+def test_rows_are_found_by_the_hundreds_and_unknown_ones_left_out(ledger: Ledger, clock: Clock) -> None:
+    refs = [ConnectionRef(SERVICE, f"vpce-{number:017x}") for number in range(120)]
+    for ref in refs[::2]:
+        ledger.record_acceptance(replace(UNSEEN, connection=replace(CONNECTION, ref=ref)), held(clock))
+
+    assert ledger.rows(refs).keys() == set(refs[::2])
+    assert ledger.rows([]) == {}
+
+
+def test_all_rows_of_a_service_are_read_page_by_page(ledger: Ledger, clock: Clock) -> None:
+    refs = [ConnectionRef(SERVICE, f"vpce-{number:017x}") for number in range(4)]
+    for ref in [*refs, ConnectionRef(OTHER_SERVICE, refs[0].endpoint_id)]:
+        long = held(clock, "x" * 300_000)
+        ledger.record_acceptance(replace(UNSEEN, connection=replace(CONNECTION, ref=ref)), long)
+
+    assert [row.ref for row in ledger.rows_of(SERVICE)] == refs
+
+
+def test_a_connection_is_found_by_its_endpoint(ledger: Ledger, clock: Clock) -> None:
+    ledger.record_acceptance(UNSEEN, held(clock))
+
+    assert ledger.find(REF.endpoint_id) == REF
+    assert ledger.find("vpce-0e1f2a3b4c5d6e702") is None
+
+
+def test_only_a_row_whose_dns_is_gone_expires(subject: Subject, clock: Clock) -> None:
+    ledger = subject.ledger
+    row = ledger.record_acceptance(UNSEEN, held(clock))
+    assert subject.expiry(REF) is None
+
+    row = ledger.record_dns(row, absent(clock))
+    assert subject.expiry(REF) == clock() + KEPT
+
+    row = ledger.record_acceptance(row, row.acceptance.became(Acceptance.REJECTED, clock(), reason="late news"))
+    assert subject.expiry(REF) == clock() + KEPT
+
+    ledger.record_dns(row, row.dns.became(Dns.WAITING, clock()))
+    assert subject.expiry(REF) is None
+
+
+def test_what_was_reported_is_remembered_and_nothing_is_made_up(ledger: Ledger, clock: Clock) -> None:
+    ledger.record_acceptance(UNSEEN, held(clock))
+    ledger.record_reported(REF, 1)
+    ledger.record_reported(ConnectionRef(SERVICE, "vpce-0e1f2a3b4c5d6e702"), 7)
+
+    assert [(row.ref, row.version, row.reported_version) for row in ledger.rows_of(SERVICE)] == [(REF, 1, 1)]
+
+
+def test_notices_are_given_changed_and_withdrawn(ledger: Ledger, clock: Clock) -> None:
+    assert ledger.notices() == {}
+    ledger.record_notice("INSTALLED", "it manages 1 service")
+    ledger.record_notice("CHECK THE TAGS", "zone is no name")
+    ledger.record_notice("CHECK THE TAGS", "")
+
+    assert ledger.notices() == {"INSTALLED": "it manages 1 service", "CHECK THE TAGS": ""}
+    assert list(ledger.rows_of(SERVICE)) == []
