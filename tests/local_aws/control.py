@@ -34,6 +34,8 @@ SECRET = "test"
 PROJECT = Path(__file__).parents[2]
 START_SECONDS, STOP_SECONDS = 30.0, 10.0
 
+_started: dict[int, subprocess.Popen[bytes]] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class Speed:
@@ -94,6 +96,8 @@ class LocalAws:
         """Attach to the local AWS of a directory. Raises FileNotFoundError when none was started there."""
         self.directory = directory
         self.state = _read_state(directory)
+        self._sessions: dict[str, boto3.Session] = {}
+        self._clients: dict[tuple[str, str], Any] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -108,9 +112,12 @@ class LocalAws:
 
     def client(self, service: str, account: str) -> Any:
         """A boto3 client as root of the account, in the Region of the local AWS."""
-        session = boto3.Session(account, SECRET, region_name=self.state.region)
-        make: Callable[..., Any] = session.client
-        return make(service, endpoint_url=self.endpoint_url)
+        if account not in self._sessions:
+            self._sessions[account] = boto3.Session(account, SECRET, region_name=self.state.region)
+        if (service, account) not in self._clients:
+            make: Callable[..., Any] = self._sessions[account].client
+            self._clients[service, account] = make(service, endpoint_url=self.endpoint_url)
+        return self._clients[service, account]
 
     def env(self, account: str) -> dict[str, str]:
         """The environment variables that point an SDK, the AWS CLI or SAM at this account."""
@@ -211,10 +218,11 @@ def start(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    _started[server.pid] = server
     (directory / "server.pid").write_text(f"{server.pid}\n")
     url = f"http://127.0.0.1:{port}"
     _write_state(directory, State(endpoint_url=url, mail_dir=str(options["mail-dir"]), log=str(log.absolute())))
-    if not _within(START_SECONDS, lambda: server.poll() is not None or _answers(url)) or server.poll() is not None:
+    if not within(START_SECONDS, lambda: server.poll() is not None or _answers(url)) or server.poll() is not None:
         stop(directory)
         raise RuntimeError(f"The local AWS did not start. The end of {log}:\n" + log.read_text()[-3000:])
     return LocalAws(directory)
@@ -228,7 +236,7 @@ def stop(directory: Path = PROJECT / ".local") -> None:
     pid = int(pid_file.read_text())
     if _is_server(pid):
         os.kill(pid, signal.SIGTERM)
-        if not _within(STOP_SECONDS, lambda: not _is_server(pid)):
+        if not within(STOP_SECONDS, lambda: not _is_server(pid)):
             os.killpg(pid, signal.SIGKILL)
     pid_file.unlink()
     shutil.rmtree(directory / "tmp", ignore_errors=True)
@@ -261,16 +269,33 @@ def seed(aws: LocalAws) -> None:
         trail.start_logging(Name="management-events")
 
 
+def within(seconds: float, holds: Callable[[], object]) -> bool:
+    """Whether the condition came true in time; asked twenty times a second."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
 def _vpc(aws: LocalAws, account: str, cidr: str, subnets: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     ec2 = aws.client("ec2", account)
     vpc_id = ec2.create_vpc(CidrBlock=cidr)["Vpc"]["VpcId"]
     ec2.modify_vpc_attribute(VpcId=vpc_id, EnableDnsSupport={"Value": True})
     ec2.modify_vpc_attribute(VpcId=vpc_id, EnableDnsHostnames={"Value": True})
     made = [
-        ec2.create_subnet(VpcId=vpc_id, CidrBlock=block, AvailabilityZone=f"{aws.state.region}{letter}")
-        for block, letter in zip(subnets, "ab", strict=False)
+        ec2.create_subnet(VpcId=vpc_id, CidrBlock=block, AvailabilityZone=zone)
+        for block, zone in zip(subnets, _shared_zones(ec2), strict=False)
     ]
     return vpc_id, tuple(subnet["Subnet"]["SubnetId"] for subnet in made)
+
+
+def _shared_zones(ec2: Any) -> list[str]:
+    """The account's names of the zones in the order of their ids: what is eu-central-1a here is 1b elsewhere, and an
+    endpoint fits only where the load balancer is."""
+    zones = ec2.describe_availability_zones()["AvailabilityZones"]
+    return [zone["ZoneName"] for zone in sorted(zones, key=lambda zone: zone["ZoneId"])]
 
 
 def _clean_environment(port: int, temporary: Path) -> dict[str, str]:
@@ -306,19 +331,10 @@ def _answers(url: str) -> bool:
 
 def _is_server(pid: int) -> bool:
     """Whether the process runs and is a server of ours: a process id may have been given to another since."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
-    listed = subprocess.run(["ps", "-o", "stat=,args=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return "tests.local_aws.server" in listed.stdout and not listed.stdout.startswith("Z")
-
-
-def _within(seconds: float, holds: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
+    if pid in _started:
+        return _started[pid].poll() is None
+    listed = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return "tests.local_aws.server" in listed.stdout
 
 
 def _read_state(directory: Path) -> State:

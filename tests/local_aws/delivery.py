@@ -1,4 +1,4 @@
-"""EventBridge's deliveries: to queues, functions, topics and buses, also of another account, with the permissions, the
+"""EventBridge's deliveries: to queues, functions and buses, also of another account, with the permissions, the
 retries and the dead-letter queues of the target; and the two sources of events that ministack lacks, CloudTrail's
 records and PrivateLink's connection notifications.
 
@@ -106,7 +106,6 @@ class Deliveries:
         stock.replace(eventbridge, "_dispatch_to_event_bus", self._to_bus)
         stock.replace(eventbridge, "_dispatch_to_lambda", self._to_lambda)
         stock.replace(eventbridge, "_dispatch_to_sqs", self._to_sqs)
-        stock.replace(eventbridge, "_dispatch_to_sns", self._to_sns)
 
     def cloudtrail(self, seconds: float, account: str, region: str, record: Mapping[str, Any]) -> None:
         """Put a CloudTrail record on the account's default bus after so many seconds, unless records are lost now."""
@@ -172,9 +171,8 @@ class Deliveries:
                 raise UndeliveredError("NO_RESOURCE", f"Event bus {spec} does not exist.")
             if abroad and event["Account"] != here:
                 raise UndeliveredError("THIRD_ACCOUNT_HOP_DETECTED", "An event is not passed on to a third account.")
-            role = errand.target.get("RoleArn")
-            self._need(not role or self._may(errand, "events:PutEvents", str(spec)), errand)
-            self._need(not abroad or _bus_policy_allows(spec, name, event, errand.source_arn, role), errand)
+            self._need(self._may(errand, "events:PutEvents", str(spec)), errand)
+            self._need(not abroad or _bus_policy_allows(spec, name, event, errand), errand)
             with request_scope(spec.account_id, spec.region):
                 path = [] if abroad else [*event_path, key]
                 eventbridge._dispatch_event({**event, "EventBusName": name, "_DispatchPath": path})
@@ -207,19 +205,6 @@ class Deliveries:
             )
 
         self._deliver(errand, payload, invoke)
-
-    def _to_sns(self, _stock: object, arn: str, payload: str) -> None:
-        errand = self._errand.get()
-
-        def publish() -> None:
-            if errand.is_schedule:
-                allowed = self._may(errand, "sns:Publish", arn)
-            else:
-                allowed = sns.topic_policy_allows(arn, errand.service, errand.source_arn, get_account_id())
-            self._need(allowed, errand)
-            sns.publish_internal(arn, payload)
-
-        self._deliver(errand, payload, publish)
 
     def _deliver(
         self, errand: Errand, payload: str, attempt: Callable[[], None], retries: int = 0, since: float = 0.0
@@ -269,10 +254,9 @@ class Deliveries:
             self._need(sqs.queue_policy_allows(queue_arn, errand.service, errand.source_arn, get_account_id()), errand)
 
     def _may(self, errand: Errand, action: str, resource: str) -> bool:
-        """Whether the target's role allows it."""
-        return self._permissions.role_allows(
-            errand.target["RoleArn"], errand.service, action, resource, errand.source_arn
-        )
+        """Whether the target's role allows it. A bus as a target needs a role, and so does every schedule."""
+        role = errand.target.get("RoleArn", "")
+        return bool(role) and self._permissions.role_allows(role, errand.service, action, resource, errand.source_arn)
 
     def _need(self, allowed: bool, errand: Errand) -> None:
         if not allowed:
@@ -296,21 +280,21 @@ def _policy_allows(policy: object, action: str, resource: str, errand: Errand) -
     return bool(iam_evaluator.evaluate_resource_policy(policy, context, errand.service).decision == "Allow")
 
 
-def _bus_policy_allows(bus: Arn, name: str, event: Mapping[str, Any], rule_arn: str, role_arn: str | None) -> bool:
-    """Whether the policy of another account's bus lets this event in. The organisation is known only of a role:
+def _bus_policy_allows(bus: Arn, name: str, event: Mapping[str, Any], errand: Errand) -> bool:
+    """Whether the policy of another account's bus lets this event in. The caller is the role of the target:
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-account.html"""
     account = get_account_id()
     context = iam_evaluator.EvalContext(
-        principal_arn=role_arn or f"arn:aws:iam::{account}:root",
-        principal_type="AssumedRole" if role_arn else "Account",
-        principal_account=account if role_arn else "",
+        principal_arn=errand.target["RoleArn"],
+        principal_type="AssumedRole",
+        principal_account=account,
         action="events:PutEvents",
         resource_arn=str(bus),
         region=bus.region,
         service_context={
-            "aws:sourcearn": rule_arn,
+            "aws:sourcearn": errand.source_arn,
             "aws:sourceaccount": account,
-            "events:source": event["Source"],
+            "events:source": [event["Source"]],
             "events:detail-type": event["DetailType"],
             "events:eventbusinvocation": "true",
         },

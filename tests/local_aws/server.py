@@ -15,6 +15,7 @@ from typing import Any
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack import app
+from ministack.services import eventbridge, scheduler
 
 from tests.local_aws import enforcement, functions, load_balancers, ministack_door, provisioning, queues, stock
 from tests.local_aws.delivery import Deliveries, Later
@@ -55,9 +56,13 @@ class Server:
             reset_ministack()
             for state in (mail, self.switches, self.journal):
                 state.reset()
-            move_tasks.clear()
+            for table in (move_tasks, scheduler._schedule_last_fired):
+                table.clear()
 
         stock.replace(app, "_reset_all_state", reset)
+        stock.need(eventbridge, "_SCHEDULER_TICK_INTERVAL")
+        stock.need(scheduler, "_SCHEDULE_TICK_INTERVAL", "_schedule_last_fired")
+        eventbridge._SCHEDULER_TICK_INTERVAL = scheduler._SCHEDULE_TICK_INTERVAL = 1  # seconds; ten in ministack
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = scope["type"] == "http" and (scope["method"], scope["path"])
