@@ -16,6 +16,7 @@ from autopilot.domain.endpoint import Endpoint, endpoint_of_target
 from autopilot.domain.names import Name
 
 _SCHEME = "plap1"
+_ADDRESSES = frozenset({"A", "AAAA", "CNAME"})
 
 
 class ChangeAction(StrEnum):
@@ -133,19 +134,22 @@ def plan_present(
     """The changes that make one zone of ours hold the wanted records.
 
     A record of another name is left alone. One of a wanted name is replaced only if it points to this
-    endpoint or to one of ours that is gone; held by anybody else it stays, and becomes a conflict.
+    endpoint or to one of ours that is gone; held by anybody else it stays, and becomes a conflict. At the
+    apex a TXT record and its like stand beside the alias and are left alone too; a CNAME stands alone.
     """
     changes: list[RecordChange] = []
     conflicts: list[str] = []
     for name in sorted({record.name for record in wanted}):
         target_state = {record for record in wanted if record.name == name}
-        present = {record for record in found if record.name == name}
+        types = {record.type for record in target_state}
+        present = {
+            record for record in found if record.name == name and ("CNAME" in types or record.type in _ADDRESSES)
+        }
         holders = {record: _holder(record, endpoint_id, holder_of) for record in present - target_state}
         taken = [record for record, holder in holders.items() if holder is not Holder.GONE]
         if taken:
             conflicts += [_conflict(record, holders[record]) for record in sorted(taken)]
             continue
-        types = {record.type for record in target_state}
         changes += [RecordChange(ChangeAction.DELETE, record) for record in sorted(holders) if record.type not in types]
         changes += [_write(record, present) for record in sorted(target_state - present)]
     return ZonePlan(tuple(changes), tuple(conflicts))
