@@ -80,8 +80,8 @@ class Sts:
         trusts = [trust for known in found for trust in known["AssumeRolePolicyDocument"]["Statement"]]
         wanted = [trust.get("Condition", {}).get("StringEquals", {}).get("sts:ExternalId") for trust in trusts]
         if not any(external_id in (None, request.get("ExternalId")) for external_id in wanted):
-            error = {"Code": "AccessDenied", "Message": f"not authorized to perform: sts:AssumeRole on {role}"}
-            raise ClientError({"Error": error}, "AssumeRole")
+            message = f"not authorized to perform: sts:AssumeRole on {role}"
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": message}}, "AssumeRole")
         return self._sts.assume_role(**request)
 
     def as_client(self) -> STSClient:

@@ -153,7 +153,8 @@ class LedgerTable:
 _UPDATE = (
     "SET #facet = :facet, #other = if_not_exists(#other, :default), #owner = :owner, "
     "#region = :region, #state = :state, created_at = :created, service_title = :title, "
-    "seen_by = if_not_exists(seen_by, :seen), version = if_not_exists(version, :zero) + :one, reported_version = if_not_exists(reported_version, :zero)"
+    "seen_by = if_not_exists(seen_by, :seen), version = if_not_exists(version, :zero) + :one, "
+    "reported_version = if_not_exists(reported_version, :zero)"
 )
 
 

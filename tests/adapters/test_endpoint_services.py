@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+
+import pytest
+
+from autopilot.aws import endpoint_services
+from autopilot.aws.endpoint_services import Ec2EndpointServices
+from autopilot.domain.connection import AwsState, Connection
+from autopilot.domain.failures import AwsCallFailed
+from autopilot.domain.names import Name
+from autopilot.use_cases.ports import EndpointServices
+from tests.adapters import real
+from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, FakeAutopilot
+from tests.fakes.clock import Clock
+from tests.fakes.landscape import CONSUMER, PROVIDER, REGION, STRANGER, ZONE, Landscape
+from tests.local_aws.moto_door import client, session
+
+
+@pytest.fixture
+def services(is_real: bool, landscape: Landscape, fake: FakeAutopilot, clock: Clock) -> EndpointServices:
+    return Ec2EndpointServices(client("ec2", PROVIDER), clock) if is_real else fake.services
+
+
+def test_a_service_is_read_with_what_its_tags_declare(services: EndpointServices, landscape: Landscape) -> None:
+    tags = {"autopilot": "enabled", "autopilot:zone": ZONE, "autopilot:records": "api", "Name": "payments"}
+    managed, plain = landscape.service(tags), landscape.service({}, acceptance=False)
+
+    found = services.find(managed)
+    assert found is not None
+    assert (found.title, found.region, found.managed, found.acceptance_required) == ("payments", REGION, True, True)
+    assert found.names == (Name(f"api.{ZONE}", ZONE),)
+    other = services.find(plain)
+    assert other is not None
+    assert (other.title, other.managed, other.acceptance_required, other.names) == (plain, False, False, ())
+    assert {service.service_id for service in services.all()} == {managed, plain}
+
+
+def test_somebody_elses_service_is_not_found(services: EndpointServices, landscape: Landscape) -> None:
+    made = landscape.ec2(STRANGER, "CreateVpcEndpointServiceConfiguration", NetworkLoadBalancerArns=["arn"])
+
+    assert services.find(made["ServiceConfiguration"]["ServiceId"]) is None
+    assert list(services.all()) == []
+
+
+def test_a_service_made_a_moment_ago_is_found(services: EndpointServices, landscape: Landscape, clock: Clock) -> None:
+    assert list(services.all()) == []
+    service_id = landscape.service()
+    clock.advance(5)
+
+    assert services.find(service_id) is not None
+
+
+def test_a_tag_taken_away_is_noticed_within_a_minute(
+    services: EndpointServices, landscape: Landscape, clock: Clock
+) -> None:
+    service_id = landscape.service()
+    before = services.find(service_id)
+    landscape.tag(service_id, autopilot=None)
+    clock.advance(60)
+    after = services.find(service_id)
+
+    assert before is not None
+    assert after is not None
+    assert (before.managed, after.managed) == (True, False)
+
+
+def test_a_connection_has_its_owner_state_and_time_from_the_api(
+    services: EndpointServices, landscape: Landscape, clock: Clock
+) -> None:
+    ref = landscape.endpoint(landscape.service(), landscape.new_vpc(CONSUMER))
+
+    assert list(services.connections(ref.service_id)) == [
+        Connection(ref, CONSUMER, REGION, AwsState.PENDING_ACCEPTANCE, datetime(2027, 1, 15, 8, tzinfo=UTC))
+    ]
+
+
+def test_connections_are_narrowed_to_a_service_to_owners_and_to_a_state(
+    services: EndpointServices, landscape: Landscape, clock: Clock
+) -> None:
+    service_id = landscape.service()
+    consumer, stranger = landscape.new_vpc(CONSUMER), landscape.new_vpc(STRANGER)
+    waiting, available = (landscape.endpoint(service_id, consumer) for _ in range(2))
+    strangers = landscape.endpoint(service_id, stranger)
+    landscape.endpoint(landscape.service(), consumer)
+    landscape.accept(available)
+    clock.advance(SECONDS_TO_AVAILABLE)
+
+    def found(**narrowing: object) -> set[object]:
+        return {connection.ref for connection in services.connections(service_id, **narrowing)}  # type: ignore[arg-type]
+
+    assert found() == {waiting, available, strangers}
+    assert found(owners=[CONSUMER]) == {waiting, available}
+    assert found(owners=[CONSUMER, STRANGER], state=AwsState.PENDING_ACCEPTANCE) == {waiting, strangers}
+    assert found(state=AwsState.AVAILABLE) == {available}
+    assert found(state=AwsState.REJECTED) == set()
+
+
+def test_all_pages_of_connections_are_read(
+    services: EndpointServices, landscape: Landscape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint_services, "_PAGE", 5)
+    service_id, vpc = landscape.service(), landscape.new_vpc(CONSUMER)
+    refs = [landscape.endpoint(service_id, vpc) for _ in range(12)]
+
+    assert [connection.ref for connection in services.connections(service_id)] == refs
+
+
+def test_accept_and_reject_act_on_what_waits_and_name_what_they_could_not_do(
+    services: EndpointServices, landscape: Landscape, clock: Clock
+) -> None:
+    service_id, vpc = landscape.service(), landscape.new_vpc(CONSUMER)
+    first, second, third = (landscape.endpoint(service_id, vpc) for _ in range(3))
+    unknown = "vpce-0e1f2a3b4c5d6e7ff"
+
+    assert services.accept(service_id, [first.endpoint_id]) == {}
+    assert services.reject(service_id, [second.endpoint_id]) == {}
+    refused = services.accept(service_id, [first.endpoint_id, third.endpoint_id, unknown])
+    twice = services.reject(service_id, [second.endpoint_id])
+
+    assert {endpoint: refusal.code for endpoint, refusal in refused.items()} == {
+        first.endpoint_id: "InvalidState",
+        unknown: "InvalidVpcEndpointId.NotFound",
+    }
+    assert first.endpoint_id in refused[first.endpoint_id].message
+    assert twice[second.endpoint_id].code == "InvalidVpcEndpointId.NotFound"
+    assert Counter(connection.state for connection in services.connections(service_id)) == {
+        AwsState.PENDING: 2,
+        AwsState.REJECTED: 1,
+    }
+
+
+def test_a_refused_call_says_which_and_why(services: EndpointServices) -> None:
+    with pytest.raises(AwsCallFailed, match=r"vpce-svc-0fa57c0de5e41ce0f.*InvalidVpcEndpointServiceId\.NotFound"):
+        services.accept("vpce-svc-0fa57c0de5e41ce0f", ["vpce-0e1f2a3b4c5d6e7ff"])
+
+
+@pytest.mark.parametrize("is_real", [True], indirect=True)
+def test_the_list_of_services_is_read_once_a_minute_and_connections_every_time(
+    landscape: Landscape, clock: Clock
+) -> None:
+    ec2 = session(PROVIDER).client("ec2")
+    reads = real.requests_of(ec2, "DescribeVpcEndpointServiceConfigurations")
+    listings = real.requests_of(ec2, "DescribeVpcEndpointConnections")
+    services, service_id = Ec2EndpointServices(ec2, clock), landscape.service()
+
+    for _ in range(3):
+        services.all()
+        services.find(service_id)
+        list(services.connections(service_id))
+        clock.advance(19)
+
+    assert (len(reads), len(listings)) == (1, 3)
