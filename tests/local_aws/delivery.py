@@ -17,12 +17,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from ministack.core import iam_evaluator
 from ministack.core.arn import Arn
-from ministack.core.responses import get_account_id, get_region, request_scope
+from ministack.core.responses import get_account_id, request_scope
 from ministack.services import eventbridge, lambda_svc, sns, sqs
 
-from tests.local_aws import queues, stock
+from tests.local_aws import enforcement, queues, stock
 from tests.local_aws.enforcement import Permissions
 from tests.local_aws.privatelink import Notification
 from tests.local_aws.switches import Switches
@@ -30,6 +29,8 @@ from tests.local_aws.switches import Switches
 MAXIMUM_RETRY_ATTEMPTS, MAXIMUM_EVENT_AGE = 185, 86_400
 LONGEST_PAUSE = 30.0
 PRIVATELINK = "vpce.amazonaws.com"
+
+type Event = dict[str, Any]
 
 log = logging.getLogger("delivery")
 
@@ -139,27 +140,16 @@ class Deliveries:
             self._later.after(0, publish)
 
     def _invoke_target(
-        self,
-        stock_invoke: Callable[..., None],
-        target: Mapping[str, Any],
-        event: dict[str, Any],
-        rule: Mapping[str, Any],
-        view: Any = None,
+        self, invoke: Callable[..., None], target: Mapping[str, Any], event: Event, rule: Mapping[str, Any], *rest: Any
     ) -> None:
         token = self._errand.set(Errand(rule["Arn"], target))
         try:
-            stock_invoke(target, event, rule, view)
+            invoke(target, event, rule, *rest)
         finally:
             self._errand.reset(token)
 
     def _to_bus(
-        self,
-        _stock: object,
-        spec: Arn,
-        event: dict[str, Any],
-        rule: Mapping[str, Any],
-        event_path: set[str],
-        target_input_payload: str | None = None,
+        self, _stock: object, spec: Arn, event: Event, rule: Mapping[str, Any], event_path: set[str], *_input: str
     ) -> None:
         errand, here = self._errand.get(), get_account_id()
         name = spec.resource.removeprefix("event-bus/")
@@ -179,7 +169,7 @@ class Deliveries:
 
         self._deliver(errand, json.dumps(eventbridge._pattern_event_view(event).event_with_detail()), put)
 
-    def _to_sqs(self, _stock: object, spec: Arn, payload: str, sqs_parameters: Mapping[str, Any] | None = None) -> None:
+    def _to_sqs(self, _stock: object, spec: Arn, payload: str, *_fifo: object) -> None:
         errand, queue = self._errand.get(), str(spec)
 
         def send() -> None:
@@ -198,7 +188,8 @@ class Deliveries:
             if errand.is_schedule:
                 allowed = self._may(errand, "lambda:InvokeFunction", arn)
             else:
-                allowed = _policy_allows(function.get("policy"), "lambda:InvokeFunction", arn, errand)
+                call = enforcement.context("", "lambda:InvokeFunction", arn, _source(errand))
+                allowed = enforcement.allows(function.get("policy"), call, errand.service)
             self._need(allowed, errand)
             lambda_svc.invoke_async_with_retry(
                 lambda_svc._execution_record_for_config(function, config), json.loads(payload)
@@ -243,7 +234,7 @@ class Deliveries:
             self._need_queue(errand, queue)
             queues.send(queue, payload, attributes)
         except UndeliveredError as refusal:
-            log.error("LOST %s: its dead-letter queue %s refuses it: %s", errand.source_arn, queue, refusal)  # noqa: TRY400
+            log.warning("LOST %s: its dead-letter queue %s refuses it: %s", errand.source_arn, queue, refusal)
 
     def _need_queue(self, errand: Errand, queue_arn: str) -> None:
         if sqs._queue_by_arn(queue_arn) is None:
@@ -267,37 +258,19 @@ def _fail() -> None:
     raise UndeliveredError("INTERNAL_ERROR", "Targets fail: the switch says so.", retriable=True)
 
 
-def _policy_allows(policy: object, action: str, resource: str, errand: Errand) -> bool:
-    context = iam_evaluator.EvalContext(
-        principal_arn="*",
-        principal_type="Service",
-        principal_account="",
-        action=action,
-        resource_arn=resource,
-        region=get_region(),
-        service_context={"aws:sourcearn": errand.source_arn, "aws:sourceaccount": get_account_id()},
-    )
-    return bool(iam_evaluator.evaluate_resource_policy(policy, context, errand.service).decision == "Allow")
-
-
-def _bus_policy_allows(bus: Arn, name: str, event: Mapping[str, Any], errand: Errand) -> bool:
+def _bus_policy_allows(bus: Arn, name: str, event: Event, errand: Errand) -> bool:
     """Whether the policy of another account's bus lets this event in. The caller is the role of the target:
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-account.html"""
-    account = get_account_id()
-    context = iam_evaluator.EvalContext(
-        principal_arn=errand.target["RoleArn"],
-        principal_type="AssumedRole",
-        principal_account=account,
-        action="events:PutEvents",
-        resource_arn=str(bus),
-        region=bus.region,
-        service_context={
-            "aws:sourcearn": errand.source_arn,
-            "aws:sourceaccount": account,
-            "events:source": [event["Source"]],
-            "events:detail-type": event["DetailType"],
-            "events:eventbusinvocation": "true",
-        },
-    )
+    keys = {
+        **_source(errand),
+        "events:source": [event["Source"]],
+        "events:detail-type": event["DetailType"],
+        "events:eventbusinvocation": "true",
+    }
+    call = enforcement.context(errand.target["RoleArn"], "events:PutEvents", str(bus), keys)
     policy = eventbridge._event_bus_policies.get_scoped(bus.account_id, bus.region, name)
-    return bool(iam_evaluator.evaluate_resource_policy(policy, context).decision == "Allow")
+    return enforcement.allows(policy, call)
+
+
+def _source(errand: Errand) -> dict[str, Any]:
+    return {"aws:sourcearn": errand.source_arn, "aws:sourceaccount": get_account_id()}

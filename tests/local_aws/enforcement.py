@@ -71,9 +71,8 @@ class Permissions:
         session = f"arn:aws:sts::{account}:assumed-role/{name}/{service.split('.')[0]}"
         role = iam._roles.get_scoped(account, None, name) or {}
         source = {"aws:sourcearn": source_arn, "aws:sourceaccount": account} if source_arn else {}
-        assume = _context(session, "sts:AssumeRole", "*", source)
-        trust = iam_evaluator.evaluate_resource_policy(role.get("AssumeRolePolicyDocument"), assume, service)
-        if trust.decision != "Allow":
+        assume = context(session, "sts:AssumeRole", "*", source)
+        if not allows(role.get("AssumeRolePolicyDocument"), assume, service):
             self._journal.record(session, "sts:AssumeRole", role_arn, "deny")
             return False
         return self._journalled(session, action, resource, _identity(session, action, resource))
@@ -98,7 +97,9 @@ class Permissions:
         return allowed
 
 
-def _context(principal_arn: str, action: str, resource: str, keys: Mapping[str, Any]) -> iam_evaluator.EvalContext:
+def context(principal_arn: str, action: str, resource: str, keys: Mapping[str, Any]) -> iam_evaluator.EvalContext:
+    """A call to evaluate: of a role or its session, or of an AWS service when `principal_arn` is empty. `keys` are
+    the condition keys of the call, in lower case."""
     return iam_evaluator.EvalContext(
         principal_arn=principal_arn or "*",
         principal_type="AssumedRole" if principal_arn else "Service",
@@ -114,15 +115,20 @@ def _identity(session_arn: str, action: str, resource: str) -> iam_evaluator.Eva
     account, name = session_arn.split(":")[4], session_arn.split("/")[1]
     policies = iam_evaluator._gather_role_policies(name, account)
     boundary = iam_evaluator._permissions_boundary(iam._roles, name, account)
-    return iam_evaluator.evaluate(_context(session_arn, action, resource, {}), policies, *boundary)
+    return iam_evaluator.evaluate(context(session_arn, action, resource, {}), policies, *boundary)
 
 
 def _key_policy(key: Mapping[str, Any], action: str, caller_arn: str, service: str) -> iam_evaluator.EvalResult:
-    context = _context(caller_arn, action, key["Arn"], {})
+    call = context(caller_arn, action, key["Arn"], {})
     if service:
-        return iam_evaluator.evaluate_resource_policy(key.get("Policy"), context, service)
+        return iam_evaluator.evaluate_resource_policy(key.get("Policy"), call, service)
     identity = _identity(caller_arn, action, key["Arn"])
-    return iam_evaluator.combine_resource_policy(identity, context, key.get("Policy"), get_account_id(), required=True)
+    return iam_evaluator.combine_resource_policy(identity, call, key.get("Policy"), get_account_id(), required=True)
+
+
+def allows(policy: object, call: iam_evaluator.EvalContext, service: str | None = None) -> bool:
+    """Whether a resource's policy allows the call of a principal, or of an AWS service."""
+    return bool(iam_evaluator.evaluate_resource_policy(policy, call, service).decision == "Allow")
 
 
 def install(journal: Journal, tags_of: Callable[[str], Mapping[str, str]]) -> None:
@@ -177,43 +183,34 @@ def install(journal: Journal, tags_of: Callable[[str], Mapping[str, str]]) -> No
     stock.replace(iam_evaluator, "evaluate_trust_policy", trust)
 
 
-def _resource_arn(
-    stock_arn: Callable[..., str],
-    service: str,
-    method: str,
-    path: str,
-    headers: dict[str, str],
-    body: bytes,
-    query_params: dict[str, Any],
-    region: str,
-    account_id: str,
-) -> str:
+def _resource_arn(stock_arn: Callable[..., str], service: str, method: str, path: str, *rest: Any) -> str:
+    _, _, query_params, region, account_id = rest
     service_id = iam_actions._query_param(query_params, "ServiceId") if service == "ec2" else ""
     if service_id:
         return f"arn:aws:ec2:{region}:{account_id}:vpc-endpoint-service/{service_id}"
     if service == "route53" and "/change/" in path:
         return f"arn:aws:route53:::change/{path.rpartition('/')[2]}"
-    return stock_arn(service, method, path, headers, body, query_params, region, account_id)
+    return stock_arn(service, method, path, *rest)
 
 
 def _request_context(
     stock_context: Callable[..., dict[str, Any]], service: str, iam_action: str, body: bytes, params: dict[str, Any]
 ) -> dict[str, Any]:
     """Route 53's keys: https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/specifying-conditions-route53.html"""
-    context = dict(stock_context(service, iam_action, body, params))
+    keys = dict(stock_context(service, iam_action, body, params))
     if service != "route53":
-        return context
+        return keys
     xml = body.decode()
     if iam_action == RECORD_SETS:
-        context[f"{RECORD_SETS}NormalizedRecordNames"] = [_normalized(name) for name in _texts(xml, "Name")]
-        context[f"{RECORD_SETS}RecordTypes"] = _texts(xml, "Type")
-        context[f"{RECORD_SETS}Actions"] = _texts(xml, "Action")
+        keys[f"{RECORD_SETS}NormalizedRecordNames"] = [_normalized(name) for name in _texts(xml, "Name")]
+        keys[f"{RECORD_SETS}RecordTypes"] = _texts(xml, "Type")
+        keys[f"{RECORD_SETS}Actions"] = _texts(xml, "Action")
     vpcs = list(zip(_texts(xml, "VPCId"), _texts(xml, "VPCRegion"), strict=True))
     if "vpcid" in params:
         vpcs = [(iam_actions._query_param(params, "vpcid"), iam_actions._query_param(params, "vpcregion"))]
     if vpcs:
-        context["route53:VPCs"] = [f"VPCId={vpc},VPCRegion={region}" for vpc, region in vpcs]
-    return context
+        keys["route53:VPCs"] = [f"VPCId={vpc},VPCRegion={region}" for vpc, region in vpcs]
+    return keys
 
 
 def _texts(xml: str, element: str) -> list[str]:

@@ -95,19 +95,9 @@ class Mail:
         subject: str,
         message_structure: str = "",
         message_attributes: dict[str, Any] | None = None,
-        message_group_id: str = "",
-        message_dedup_id: str = "",
+        **fifo: str,
     ) -> None:
-        fan_out(
-            topic_arn,
-            msg_id,
-            message,
-            subject,
-            message_structure,
-            message_attributes,
-            message_group_id=message_group_id,
-            message_dedup_id=message_dedup_id,
-        )
+        fan_out(topic_arn, msg_id, message, subject, message_structure, message_attributes, **fifo)
         topic = sns._topic_by_arn_any_scope(topic_arn) or {"subscriptions": ()}
         text = sns._resolve_message_for_protocol(message, message_structure, "email")
         for subscription in topic["subscriptions"]:
@@ -128,30 +118,14 @@ class Mail:
 
 
 def _publish_internal(
-    publish: Callable[..., Any],
-    topic_arn: str,
-    message: Any,
-    subject: str = "",
-    *,
-    message_structure: str = "",
-    message_attributes: dict[str, Any] | None = None,
-    message_group_id: str = "",
-    message_deduplication_id: str = "",
+    publish: Callable[..., Any], topic_arn: str, message: Any, subject: str = "", **options: Any
 ) -> Any:
     if subject and not SUBJECT.fullmatch(subject):
         raise sns.SnsPublishError("InvalidParameter", "Invalid parameter: Subject")
-    if message_structure == "json" and "default" not in json.loads(message):
+    if options.get("message_structure") == "json" and "default" not in json.loads(message):
         problem = "Invalid parameter: Message Structure - No default entry in JSON message body"
         raise sns.SnsPublishError("InvalidParameter", problem)
-    return publish(
-        topic_arn,
-        message,
-        subject,
-        message_structure=message_structure,
-        message_attributes=message_attributes,
-        message_group_id=message_group_id,
-        message_deduplication_id=message_deduplication_id,
-    )
+    return publish(topic_arn, message, subject, **options)
 
 
 def _hide_pending(listed: Callable[..., Any], params: dict[str, Any]) -> Any:

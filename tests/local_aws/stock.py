@@ -25,14 +25,15 @@ class PinChanged(RuntimeError):
 def replace(module: ModuleType, name: str, new: Callable[..., Any]) -> None:
     """Put `new` in the place of the module's function `name`.
 
-    `new` gets the function it replaces as its first argument, then the same parameters by the same names.
-    Raises PinChanged when ministack has no such function or it takes other parameters.
+    `new` gets the function it replaces as its first argument, then the same parameters by the same names; it may leave
+    the last ones to `*rest` and `**rest`. Raises PinChanged when ministack has no such function or it takes others.
     """
     need(module, name)
     old = getattr(module, name)
-    _, *expected = inspect.signature(new).parameters
+    _, *parameters = inspect.signature(new).parameters.values()
+    expected = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     found = list(inspect.signature(old).parameters)
-    if found != expected:
+    if found[: len(expected) if len(expected) < len(parameters) else None] != expected:
         raise PinChanged(module, name, f"takes ({', '.join(found)}) instead of ({', '.join(expected)})")
     replacement = functools.partial(new, old)
     setattr(module, name, replacement)

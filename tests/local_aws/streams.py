@@ -40,17 +40,10 @@ class Mappings:
         stock.replace(lambda_svc, "_run_sqs_batch", self._run_sqs_batch)
 
     def _run_sqs_batch(
-        self,
-        run: Callable[..., None],
-        esm: dict[str, Any],
-        func_rec: dict[str, Any],
-        event: dict[str, Any],
-        batch: list[Any],
-        queue_url: str,
-        queue_name: str,
+        self, run: Callable[..., None], esm: dict[str, Any], func_rec: dict[str, Any], *batch: Any
     ) -> None:
         if self._may(func_rec, esm["EventSourceArn"], QUEUE_READS):
-            run(esm, func_rec, event, batch, queue_url, queue_name)
+            run(esm, func_rec, *batch)
 
     def _poll(self, _stock: object) -> bool:
         started = False
