@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -80,8 +81,9 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One call of a role or a user, as IAM enforcement saw it. `decision` is "allow" or "deny"."""
+    """One call of a role or a user, as IAM saw it. `decision` is "allow" or "deny", `time` is in epoch seconds."""
 
+    time: float
     principal_role: str
     account: str
     action: str

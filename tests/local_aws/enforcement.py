@@ -8,6 +8,7 @@ session (AWS gives the role's ARN), `aws:PrincipalOrgID`, and the calls that AWS
 import logging
 import re
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -30,13 +31,14 @@ class Journal:
     """The last decisions about calls of roles and users; calls of an account's root are not asked about."""
 
     def __init__(self, length: int = 20_000) -> None:
-        self._rows: deque[dict[str, str]] = deque(maxlen=length)
+        self._rows: deque[dict[str, Any]] = deque(maxlen=length)
         self._lock = threading.Lock()
 
     def record(self, principal_arn: str, action: str, resource: str, decision: str) -> None:
         """Keep one decision, "allow" or "deny"; a denial is also a line in the log."""
         role = principal_arn.split("/")[1] if ":assumed-role/" in principal_arn else principal_arn.rsplit("/")[-1]
         row = {
+            "time": time.time(),
             "principal_role": role,
             "account": principal_arn.split(":")[4],
             "action": action,
@@ -48,7 +50,7 @@ class Journal:
         if decision == "deny":
             log.warning("DENIED %s %s %s", role, action, resource)
 
-    def rows(self) -> list[dict[str, str]]:
+    def rows(self) -> list[dict[str, Any]]:
         """All decisions kept, oldest first."""
         with self._lock:
             return list(self._rows)

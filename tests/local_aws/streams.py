@@ -89,7 +89,7 @@ class Mappings:
         """Give the records to the function until it took them all, or they are given up. Bisecting costs no retry."""
         pause = FIRST_PAUSE
         while records and mapping["UUID"] in lambda_svc._esms:
-            age = mapping.get("MaximumRecordAgeInSeconds") or -1
+            age = int(mapping.get("MaximumRecordAgeInSeconds") or -1)
             oldest = time.time() - float(records[0]["dynamodb"]["ApproximateCreationDateTime"])
             if 0 < age < oldest:
                 return self._give_up(mapping, function, records, {}, "MaxRecordAgeExceeded")

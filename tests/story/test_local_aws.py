@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import subprocess
 import time
 import urllib.request
 import zipfile
@@ -775,6 +777,29 @@ def test_a_reset_empties_everything(world: World) -> None:
     assert world.aws.decisions() == []
     world.function("f", "def handler(event, context): return 1", world.role("r"))
     assert world.invoke("f") == 1
+
+
+def test_a_ministack_without_the_names_we_replace_stops_the_start() -> None:
+    code = "from ministack.services import sqs; from tests.local_aws import stock; stock.replace(sqs, '_get_q', print)"
+    python = os.environ.get("LOCAL_AWS_PYTHON", control.PROJECT / ".venv/local-aws/bin/python")
+    failed = subprocess.run([python, "-c", code], cwd=control.PROJECT, capture_output=True, text=True, check=False)
+    assert "ministack.services.sqs._get_q takes (url, action) instead of" in failed.stderr
+    assert "Install the version pinned in requirements/local-aws.txt" in failed.stderr
+
+
+def test_stopping_leaves_no_process_behind(tmp_path: Path) -> None:
+    with control.start(tmp_path) as aws:
+        world = World(aws)
+        world.function("f", "import os\ndef handler(event, context): return os.getpid()", world.role("r"))
+        pids = [int((tmp_path / "server.pid").read_text()), world.invoke("f")]
+    assert control.within(SECONDS, lambda: not any(runs(pid) for pid in pids))
+
+
+def runs(pid: int) -> bool:
+    try:
+        return "zombie" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
 
 
 def test_an_unknown_switch_is_refused(world: World) -> None:
