@@ -79,7 +79,7 @@ class FakeHostedZones:
 
 
 def _read(name: str) -> str:
-    return name.rstrip(".").replace("\\052", "*")
+    return name.lower().rstrip(".").replace("\\052", "*")
 
 
 def _zone(row: Response) -> HostedZone:

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from autopilot.aws.consumer_accounts import AwsConsumerAccounts
+from autopilot.domain.connection import AwsState, NetworkInterface
+from autopilot.domain.dns_plan import Autopilot
+from autopilot.domain.endpoint import DnsEntry
+from autopilot.domain.failures import NoConsumerRole
+from autopilot.domain.mode import Mode
+from autopilot.use_cases.ports import ConsumerAccounts
+from tests.adapters import real
+from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, US, FakeAutopilot
+from tests.fakes.clock import Clock
+from tests.fakes.landscape import CONSUMER, PROVIDER, REGION, STRANGER, ZONE, Landscape
+from tests.local_aws.privatelink import ENDPOINT_ZONE, zone_ids
+
+
+@pytest.fixture
+def consumers(is_real: bool, landscape: Landscape, fake: FakeAutopilot, clock: Clock) -> ConsumerAccounts:
+    """Only the consumer has the role."""
+    if not is_real:
+        return fake.consumers
+    real.consumer_role(CONSUMER)
+    return AwsConsumerAccounts(real.Sts().as_client(), US, "", Mode.ENFORCE, clock)
+
+
+def test_an_account_without_the_role_does_not_let_us_in(consumers: ConsumerAccounts) -> None:
+    with pytest.raises(NoConsumerRole) as refusal:
+        consumers.enter(STRANGER, REGION)
+
+    assert refusal.value.account == STRANGER
+    assert refusal.value.role_arn == f"arn:aws:iam::{STRANGER}:role/autopilot-{PROVIDER}-{REGION}"
+
+
+def test_an_endpoint_is_seen_as_its_own_account_sees_it(
+    consumers: ConsumerAccounts, landscape: Landscape, clock: Clock
+) -> None:
+    vpc = landscape.new_vpc(CONSUMER)
+    ref = landscape.endpoint(landscape.service(), vpc, ip_address_type="dualstack")
+    landscape.accept(ref)
+    account = consumers.enter(CONSUMER, REGION)
+
+    clock.advance(SECONDS_TO_AVAILABLE)
+    endpoint = account.endpoint(ref.endpoint_id)
+
+    assert endpoint is not None
+    assert (endpoint.endpoint_id, endpoint.vpc_id, endpoint.region) == (ref.endpoint_id, vpc.vpc_id, REGION)
+    assert (endpoint.state, endpoint.ip_address_type) == (AwsState.AVAILABLE, "dualstack")
+    assert endpoint.regional_entry == DnsEntry(landscape.regional_name(ref), ENDPOINT_ZONE)
+    (interface,) = account.interfaces(endpoint)
+    zone_id = zone_ids(CONSUMER, REGION)[f"{REGION}a"]
+    assert interface == NetworkInterface(endpoint.interface_ids[0], "10.0.0.10", zone_id)
+
+
+def test_an_endpoint_that_its_own_account_does_not_know_is_none(
+    consumers: ConsumerAccounts, landscape: Landscape
+) -> None:
+    ref = landscape.endpoint(landscape.service(), landscape.new_vpc(CONSUMER))
+    strangers = landscape.endpoint(ref.service_id, landscape.new_vpc(STRANGER))
+    account = consumers.enter(CONSUMER, REGION)
+    assert account.endpoint(ref.endpoint_id) is not None
+
+    landscape.delete(ref)
+
+    assert account.endpoint(ref.endpoint_id) is None
+    assert account.endpoint(strangers.endpoint_id) is None
+    assert account.endpoint("") is None
+
+
+def test_an_endpoint_without_subnets_has_no_interfaces(consumers: ConsumerAccounts, landscape: Landscape) -> None:
+    vpc = landscape.new_vpc(CONSUMER)
+    ref = landscape.endpoint(landscape.service(), vpc)
+    landscape.ec2(CONSUMER, "ModifyVpcEndpoint", VpcEndpointId=ref.endpoint_id, RemoveSubnetIds=[vpc.subnet_id])
+    account = consumers.enter(CONSUMER, REGION)
+    endpoint = account.endpoint(ref.endpoint_id)
+
+    assert endpoint is not None
+    assert list(account.interfaces(endpoint)) == []
+
+
+def test_the_hosted_zones_are_the_accounts_own(consumers: ConsumerAccounts, landscape: Landscape) -> None:
+    landscape.zone(landscape.new_vpc(STRANGER))
+    ours = landscape.zone(landscape.new_vpc(CONSUMER))
+
+    assert [zone.zone_id for zone in consumers.enter(CONSUMER, REGION).hosted_zones.named(ZONE)] == [ours]
+
+
+@dataclass
+class Entrance:
+    """How the real adapter enters a consumer account, and what it asks of STS for it."""
+
+    sts: real.Sts
+    clock: Clock
+
+    def accounts(self, external_id: str = "", mode: Mode = Mode.ENFORCE) -> AwsConsumerAccounts:
+        return AwsConsumerAccounts(self.sts.as_client(), Autopilot(PROVIDER, REGION), external_id, mode, self.clock)
+
+
+@pytest.fixture
+def entrance(landscape: Landscape, clock: Clock) -> Entrance:
+    return Entrance(real.Sts(), clock)
+
+
+only_real = pytest.mark.parametrize("is_real", [True], indirect=True)
+
+
+@only_real
+def test_the_external_id_opens_the_role_that_asks_for_it(entrance: Entrance) -> None:
+    real.consumer_role(CONSUMER, external_id="customer-4711")
+
+    entrance.accounts("customer-4711").enter(CONSUMER, REGION)
+    for wrong in ("", "customer-4712"):
+        with pytest.raises(NoConsumerRole):
+            entrance.accounts(wrong).enter(CONSUMER, REGION)
+
+    assert [request.get("ExternalId") for request in entrance.sts.requests] == [
+        "customer-4711",
+        None,
+        "customer-4712",
+    ]
+
+
+@only_real
+def test_observe_mode_takes_read_rights_only_whatever_the_role_allows(entrance: Entrance) -> None:
+    real.consumer_role(CONSUMER)
+    entrance.accounts(mode=Mode.OBSERVE).enter(CONSUMER, REGION)
+    entrance.accounts(mode=Mode.ENFORCE).enter(CONSUMER, REGION)
+    observing, enforcing = entrance.sts.requests
+
+    (statement,) = json.loads(observing["Policy"])["Statement"]
+    assert statement["Effect"] == "Allow"
+    assert all(action.split(":")[1].startswith(("Describe", "Get", "List")) for action in statement["Action"])
+    assert "Policy" not in enforcing
+
+
+@only_real
+def test_a_session_is_kept_while_it_lasts_and_a_refusal_is_not(entrance: Entrance, clock: Clock) -> None:
+    accounts = entrance.accounts()
+    with pytest.raises(NoConsumerRole):
+        accounts.enter(CONSUMER, REGION)
+    real.consumer_role(CONSUMER)
+
+    for _ in range(3):
+        accounts.enter(CONSUMER, REGION)
+    assert len(entrance.sts.requests) == 2
+
+    clock.advance(3000)
+    accounts.enter(CONSUMER, REGION)
+    assert len(entrance.sts.requests) == 3
+
+
+@only_real
+def test_what_the_role_does_is_done_in_the_consumers_account(entrance: Entrance, landscape: Landscape) -> None:
+    real.consumer_role(CONSUMER)
+    vpc = landscape.new_vpc(CONSUMER)
+    zone = entrance.accounts().enter(CONSUMER, REGION).hosted_zones.create(ZONE, vpc.vpc_id, "plap1")
+
+    assert zone is not None
+    assert landscape.route53(CONSUMER, "GetHostedZone", Id=zone.zone_id)["VPCs"][0]["VPCId"] == vpc.vpc_id

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+import pytest
+
+from autopilot.aws.queues import SqsQueue
+from autopilot.domain.failures import AwsCallFailed
+from autopilot.domain.wake_up import SeenBy, WakeUp
+from autopilot.messages import work_off
+
+FIRST, SECOND, THIRD = (
+    WakeUp("vpce-svc-0fa57c0de5e41ce01", f"vpce-0e1f2a3b4c5d6e70{number}", None, None, SeenBy.EVENT)
+    for number in range(3)
+)
+FAILURE = AwsCallFailed("AcceptVpcEndpointConnections", "vpce-svc", "RequestLimitExceeded", "slow down")
+UNREADABLE = "<?xml?>"
+TWO_ENDPOINTS = {"Type": "Notification", "Message": f"{FIRST.endpoint_id} and {SECOND.endpoint_id}"}
+
+
+class Visibility:
+    """The part of the queue that failed messages meet. Messages come back as (receipt handle, receives)."""
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        self.shown: list[tuple[str, int]] = []
+        self._refuses = refuses
+
+    def show_again_soon(self, failed: Sequence[tuple[str, int]]) -> None:
+        if self._refuses and failed:
+            raise FAILURE
+        self.shown += failed
+
+    def as_queue(self) -> SqsQueue:
+        return cast(SqsQueue, self)
+
+
+def batch(bodies: Iterable[str], receives: int = 1) -> dict[str, Any]:
+    """An SQS event as Lambda gets it; the n-th message is message-n."""
+    return {
+        "Records": [
+            {
+                "messageId": f"message-{number}",
+                "receiptHandle": f"handle-{number}",
+                "body": body,
+                "attributes": {"ApproximateReceiveCount": str(receives)},
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:eu-central-1:111111111111:Requests",
+                "awsRegion": "eu-central-1",
+            }
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+def failed(answer: Any) -> list[str]:
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+def work(*failing: WakeUp, seen: list[WakeUp] | None = None) -> Any:
+    def done(wake_ups: Sequence[WakeUp]) -> Mapping[WakeUp, AwsCallFailed]:
+        (seen if seen is not None else []).extend(wake_ups)
+        return dict.fromkeys(failing, FAILURE)
+
+    return done
+
+
+def test_all_messages_are_worked_off_together() -> None:
+    seen: list[WakeUp] = []
+    queue = Visibility()
+    answer = work_off(batch(w.to_body() for w in (FIRST, SECOND)), queue.as_queue(), work(seen=seen))
+
+    assert seen == [FIRST, SECOND]
+    assert failed(answer) == []
+    assert queue.shown == []
+
+
+def test_only_the_messages_whose_wake_ups_failed_come_again_and_soon() -> None:
+    queue = Visibility()
+    bodies = [wake_up.to_body() for wake_up in (FIRST, SECOND, THIRD)]
+
+    answer = work_off(batch(bodies, receives=3), queue.as_queue(), work(SECOND))
+
+    assert failed(answer) == ["message-1"]
+    assert queue.shown == [("handle-1", 3)]
+
+
+def test_every_message_of_a_failed_wake_up_comes_again() -> None:
+    answer = work_off(batch([FIRST.to_body(), FIRST.to_body()]), Visibility().as_queue(), work(FIRST))
+
+    assert failed(answer) == ["message-0", "message-1"]
+
+
+def test_a_message_comes_again_when_one_of_its_endpoints_failed() -> None:
+    second = WakeUp(None, SECOND.endpoint_id, None, None, SeenBy.NOTIFICATION)
+    bodies = [json.dumps(TWO_ENDPOINTS), THIRD.to_body()]
+
+    assert failed(work_off(batch(bodies), Visibility().as_queue(), work(second))) == ["message-0"]
+
+
+def test_an_unreadable_message_stops_no_other_and_comes_again_until_it_is_a_dead_letter() -> None:
+    seen: list[WakeUp] = []
+    answer = work_off(batch([UNREADABLE, FIRST.to_body()]), Visibility().as_queue(), work(seen=seen))
+
+    assert seen == [FIRST]
+    assert failed(answer) == ["message-0"]
+
+
+def test_a_batch_that_fails_altogether_is_answered_and_not_raised() -> None:
+    answer = work_off(batch([UNREADABLE, FIRST.to_body()]), Visibility().as_queue(), work(FIRST))
+
+    assert failed(answer) == ["message-0", "message-1"]
+
+
+def test_an_event_that_wakes_nobody_is_done() -> None:
+    seen: list[WakeUp] = []
+    stack_event = json.dumps({"detail-type": "CloudFormation Stack Status Change"})
+
+    assert failed(work_off(batch([stack_event]), Visibility().as_queue(), work(seen=seen))) == []
+    assert seen == []
+
+
+def test_a_visibility_that_cannot_be_changed_loses_no_failure() -> None:
+    answer = work_off(batch([FIRST.to_body()]), Visibility(refuses=True).as_queue(), work(FIRST))
+
+    assert failed(answer) == ["message-0"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug of ours"), MemoryError()])
+def test_what_nobody_expected_fails_the_whole_batch(error: Exception) -> None:
+    def broken(_: Sequence[WakeUp]) -> Mapping[WakeUp, AwsCallFailed]:
+        raise error
+
+    with pytest.raises(type(error)):
+        work_off(batch([FIRST.to_body()]), Visibility().as_queue(), broken)
