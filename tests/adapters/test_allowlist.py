@@ -89,12 +89,13 @@ def test_hundreds_of_keys_are_looked_up(subject: Subject) -> None:
     ],
 )
 def test_a_row_that_makes_no_sense_decides_nothing_and_is_named_in_the_log(
-    subject: Subject, key: EntryKey, fields: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    subject: Subject, key: EntryKey, fields: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     names = {"principal": {"S": key.principal}, "service_id": {"S": key.service_id}}
     subject.dynamodb.put_item(TableName=real.ALLOWLIST, Item=names | fields)
 
     assert list(subject.allowlist.entries([key, EntryKey(CONSUMER)])) == [OWN]
+    assert f"allowlist entry {key}" in caplog.text
 
 
 @pytest.mark.parametrize("is_real", [True], indirect=True)
