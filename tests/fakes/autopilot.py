@@ -92,7 +92,11 @@ class FakeAutopilot:
     def report(self) -> None:
         """Tell what the ledger's stream holds."""
         report_status = ReportStatus(
-            self.topic, self.bus, self.ledger, self.mailed, Installation(US, "autopilot", "Allowlist", "Ledger")
+            self.topic,
+            self.bus,
+            self.ledger,
+            self.mailed,
+            Installation(US, f"ProviderAccount={PROVIDER}", "Allowlist", "Ledger"),
         )
         report_status(*self.ledger.stream())
 

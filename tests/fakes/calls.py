@@ -16,7 +16,7 @@ class Calls:
     """One record for all fakes of a test, so that the order across them shows.
 
     made: the operations of AWS in the order they were called.
-    refused: by operation, the error code that every call of it gets.
+    refused: by operation or by its subject (a service id, a zone id), the error code that every such call gets.
     crash_before: the operation at whose next call the function dies.
     crash_after: how many calls are still done before the function dies, the answer of the last one lost.
     """
@@ -34,8 +34,8 @@ class Calls:
             self.crash_before = None
             raise Crash(operation)
         self.made.append(operation)
-        if operation in self.refused:
-            raise AwsCallFailed(operation, subject, self.refused[operation], "the test says so")
+        if code := self.refused.get(operation) or self.refused.get(subject):
+            raise AwsCallFailed(operation, subject, code, "the test says so")
         yield
         if self.crash_after is not None:
             self.crash_after -= 1

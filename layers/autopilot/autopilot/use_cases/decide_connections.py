@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -19,7 +19,7 @@ from autopilot.use_cases.ports import Allowlist, EndpointServices, Ledger, Queue
 
 logger = Logger(child=True)
 
-# A describe this soon after our Accept may still be from before it.
+# A describe this soon after our Accept or Reject may still be from before it.
 _STALE_FOR = timedelta(minutes=2)
 # AWS takes a minute or more to make an accepted connection available: the first look can wait.
 _FIRST_LOOK_SECONDS = 5
@@ -46,10 +46,14 @@ class DecideConnections:
     unlisted: Verdict
     clock: Callable[[], datetime]
 
-    def __call__(self, wake_ups: Iterable[WakeUp]) -> Outcome:
+    def __call__(self, wake_ups: Collection[WakeUp]) -> Outcome:
         """Act on the truth behind each wake-up. A failing service fails its own wake-ups only."""
+        try:
+            groups = list(self._by_service(wake_ups))
+        except AwsCallFailed as failure:
+            return Outcome(dict.fromkeys(wake_ups, failure))
         outcome = Outcome()
-        for service, group in self._by_service(wake_ups):
+        for service, group in groups:
             try:
                 self._look(service, group, outcome.counts)
             except AwsCallFailed as failure:
@@ -80,10 +84,11 @@ class DecideConnections:
         connections = self._described(service, group, set(by_endpoint))
         self._put_back(wake_up for endpoint, wake_up in by_endpoint.items() if endpoint not in connections)
         rows = self.ledger.rows([connection.ref for connection in connections.values()])
-        looks = [
-            _Look(_row(service, connection, rows.get(connection.ref), group[0].seen_by), by_endpoint.get(endpoint))
-            for endpoint, connection in connections.items()
-        ]
+        looks = []
+        for endpoint, connection in connections.items():
+            wake_up = by_endpoint.get(endpoint)
+            row = _row(service, connection, rows.get(connection.ref), (wake_up or group[0]).seen_by)
+            looks.append(_Look(row, wake_up))
         undecided = [look for look in looks if self._is_to_decide(look.row)]
         decisions = self._decide([look.row for look in undecided])
         for verdict in Verdict:
@@ -127,9 +132,8 @@ class DecideConnections:
     def _is_to_decide(self, row: LedgerRow) -> bool:
         if row.connection.state is not AwsState.PENDING_ACCEPTANCE:
             return False
-        timeline = row.acceptance.timeline
-        stale = row.acceptance.value is Acceptance.ACCEPTED and timeline and self.clock() - timeline[-1].at < _STALE_FOR
-        return not stale
+        done = row.acceptance.value in (Acceptance.ACCEPTED, Acceptance.REJECTED)
+        return not (done and self.clock() - row.acceptance.timeline[-1].at < _STALE_FOR)
 
     def _decide(self, rows: Sequence[LedgerRow]) -> dict[ConnectionRef, Decision]:
         if not rows:

@@ -1,0 +1,451 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+
+import pytest
+
+from autopilot.domain.allowlist import Action, AllowlistEntry, EntryKey, Verdict
+from autopilot.domain.connection import Acceptance, AwsState, Connection, ConnectionRef, Dns, Status
+from autopilot.domain.mode import Mode
+from autopilot.domain.wake_up import SeenBy, WakeUp
+from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, FakeAutopilot, event, notification
+from tests.fakes.calls import Crash
+from tests.fakes.landscape import CONSUMER, MANAGED, STRANGER
+
+ACCEPT, REJECT = "AcceptVpcEndpointConnections", "RejectVpcEndpointConnections"
+LONGEST_WAIT_SECONDS = 15 * 60
+
+
+@pytest.fixture
+def autopilot() -> FakeAutopilot:
+    return FakeAutopilot()
+
+
+def requested(autopilot: FakeAutopilot, account: str = CONSUMER, service_id: str | None = None) -> ConnectionRef:
+    """A new request for a connection, by an account in a VPC of its own."""
+    return autopilot.aws.endpoint(service_id or autopilot.aws.service(), autopilot.aws.new_vpc(account))
+
+
+def state(autopilot: FakeAutopilot, ref: ConnectionRef) -> AwsState:
+    return next(c.state for c in autopilot.services.connections(ref.service_id) if c.ref == ref)
+
+
+def stale(autopilot: FakeAutopilot, ref: ConnectionRef) -> Callable[[Connection], Connection]:
+    """A describe that is from before everything that was done."""
+    return lambda c: replace(c, state=AwsState.PENDING_ACCEPTANCE) if c.ref == ref else c
+
+
+def test_an_account_of_the_deployments_list_is_accepted_and_handed_on(autopilot: FakeAutopilot) -> None:
+    ref = requested(autopilot)
+    outcome = autopilot.decide(event(ref))
+
+    assert state(autopilot, ref) is AwsState.PENDING
+    row = autopilot.row(ref)
+    assert (row.acceptance.value, row.acceptance.decided_by) == (Acceptance.ACCEPTED, f"{CONSUMER}/*")
+    assert (row.status, row.seen_by) == (Status.ACCEPTED, SeenBy.EVENT)
+    assert autopilot.dns_queue.sent == [(event(ref), 5)]
+    assert outcome.counts == {"accepted": 1}
+    assert not outcome.failed
+
+
+def test_a_row_of_the_table_accepts(autopilot: FakeAutopilot) -> None:
+    ref = requested(autopilot, STRANGER)
+    key = EntryKey(STRANGER, ref.service_id)
+    autopilot.allowlist.put(AllowlistEntry(key, note="signed on Monday"))
+    autopilot.decide(event(ref, STRANGER))
+
+    assert state(autopilot, ref) is AwsState.PENDING
+    assert autopilot.row(ref).acceptance.decided_by == str(key)
+    assert "signed on Monday" in autopilot.row(ref).acceptance.reason
+
+
+def test_an_unlisted_account_is_held_until_an_entry_comes(autopilot: FakeAutopilot) -> None:
+    ref = requested(autopilot, STRANGER)
+    autopilot.decide(event(ref, STRANGER))
+    assert (state(autopilot, ref), autopilot.row(ref).status) == (AwsState.PENDING_ACCEPTANCE, Status.HELD)
+    assert not autopilot.dns_queue.sent
+
+    autopilot.allowlist.put(AllowlistEntry(EntryKey(STRANGER)))
+    autopilot.decide(event(ref, STRANGER))
+
+    assert (state(autopilot, ref), autopilot.row(ref).status) == (AwsState.PENDING, Status.ACCEPTED)
+
+
+def test_an_unlisted_account_is_rejected_where_the_deployment_says_so() -> None:
+    autopilot = FakeAutopilot(unlisted=Verdict.REJECT)
+    ref = requested(autopilot, STRANGER)
+    autopilot.decide(event(ref, STRANGER))
+
+    assert state(autopilot, ref) is AwsState.REJECTED
+    assert (autopilot.row(ref).acceptance.value, autopilot.row(ref).acceptance.decided_by) == (
+        Acceptance.REJECTED,
+        None,
+    )
+
+
+@pytest.mark.parametrize("action", [Action.REJECT, Action.BLOCK])
+def test_an_entry_rejects(autopilot: FakeAutopilot, action: Action) -> None:
+    ref = requested(autopilot)
+    autopilot.allowlist.put(AllowlistEntry(EntryKey(CONSUMER), action))
+    autopilot.decide(event(ref))
+
+    assert (state(autopilot, ref), autopilot.row(ref).status) == (AwsState.REJECTED, Status.REJECTED)
+
+
+def test_the_owner_is_taken_from_the_api_and_never_from_the_event(autopilot: FakeAutopilot) -> None:
+    ref = requested(autopilot, STRANGER)
+    autopilot.decide(event(ref, account=CONSUMER), event(ref, account=None))
+
+    assert autopilot.row(ref).connection.owner == STRANGER
+    assert state(autopilot, ref) is AwsState.PENDING_ACCEPTANCE
+
+
+@pytest.mark.parametrize("call", [ACCEPT, REJECT])
+def test_the_deciding_entry_is_on_record_before_ec2_is_called(autopilot: FakeAutopilot, call: str) -> None:
+    ref = requested(autopilot)
+    if call == REJECT:
+        autopilot.allowlist.put(AllowlistEntry(EntryKey(CONSUMER), Action.REJECT))
+    autopilot.calls.crash_before = call
+    with pytest.raises(Crash):
+        autopilot.decide(event(ref))
+
+    intent = {ACCEPT: Acceptance.ACCEPTING, REJECT: Acceptance.REJECTING}[call]
+    assert (autopilot.row(ref).acceptance.value, autopilot.row(ref).acceptance.decided_by) == (intent, f"{CONSUMER}/*")
+    assert state(autopilot, ref) is AwsState.PENDING_ACCEPTANCE
+
+
+def test_a_run_that_died_before_accept_is_taken_up_again(autopilot: FakeAutopilot) -> None:
+    ref = requested(autopilot)
+    autopilot.calls.crash_before = ACCEPT
+    with pytest.raises(Crash):
+        autopilot.decide(event(ref))
+    autopilot.decide(event(ref))
+
+    assert (state(autopilot, ref), autopilot.row(ref).acceptance.value) == (AwsState.PENDING, Acceptance.ACCEPTED)
+
+
+@pytest.mark.parametrize("pause", [0, SECONDS_TO_AVAILABLE])
+def test_a_run_that_died_after_accept_is_recognised_as_ours(autopilot: FakeAutopilot, pause: int) -> None:
+    ref = requested(autopilot)
+    autopilot.calls.crash_after = calls_until(ACCEPT)
+    with pytest.raises(Crash):
+        autopilot.decide(event(ref))
+    assert state(autopilot, ref) is AwsState.PENDING
+    autopilot.clock.advance(pause)
+
+    autopilot.decide(event(ref))
+
+    row = autopilot.row(ref)
+    assert (row.acceptance.value, row.acceptance.decided_by) == (Acceptance.ACCEPTED, f"{CONSUMER}/*")
+    assert autopilot.dns_queue.take() == [event(ref)]
+    assert autopilot.calls.made.count(ACCEPT) == 1
+
+
+def calls_until(operation: str) -> int:
+    """How many calls a first decision makes up to this one."""
+    trial = FakeAutopilot()
+    ref = requested(trial)
+    trial.decide(event(ref))
+    return trial.calls.made.index(operation) + 1
+
+
+@pytest.mark.parametrize("dies_after", range(1, calls_until("SendMessageBatch") + 1))
+def test_wherever_a_run_dies_the_next_one_ends_with_one_accept_of_ours(
+    autopilot: FakeAutopilot, dies_after: int
+) -> None:
+    ref = requested(autopilot)
+    autopilot.calls.crash_after = dies_after
+    with pytest.raises(Crash):
+        autopilot.decide(event(ref))
+    autopilot.decide(event(ref))
+
+    assert (state(autopilot, ref), autopilot.row(ref).acceptance.value) == (AwsState.PENDING, Acceptance.ACCEPTED)
+    assert autopilot.calls.made.count(ACCEPT) == 1
+    assert event(ref) in autopilot.dns_queue.take()
+
+
+def test_a_stale_pending_acceptance_causes_no_second_accept_and_no_news(autopilot: FakeAutopilot) -> None:
+    ref = requested(autopilot)
+    autopilot.decide(event(ref))
+    row = autopilot.row(ref)
+    autopilot.services.shown = stale(autopilot, ref)
+    autopilot.clock.advance(60)
+
+    autopilot.decide(notification(ref))
+
+    assert autopilot.calls.made.count(ACCEPT) == 1
+    assert autopilot.row(ref) == row
+
+
+def test_a_stale_pending_acceptance_causes_no_second_reject_and_no_news(autopilot: FakeAutopilot) -> None:
+    ref = requested(autopilot)
+    autopilot.allowlist.put(AllowlistEntry(EntryKey(CONSUMER), Action.REJECT))
+    autopilot.decide(event(ref))
+    row = autopilot.row(ref)
+    autopilot.services.shown = stale(autopilot, ref)
+
+    autopilot.decide(notification(ref))
+
+    assert autopilot.calls.made.count(REJECT) == 1
+    assert autopilot.row(ref) == row
+
+
+def test_what_still_waits_minutes_after_our_accept_is_accepted_again(autopilot: FakeAutopilot) -> None:
+    ref = requested(autopilot)
+    autopilot.decide(event(ref))
+    autopilot.services.shown = stale(autopilot, ref)
+    autopilot.clock.advance(121)
+
+    autopilot.decide(event(ref))
+
+    assert autopilot.calls.made.count(ACCEPT) == 2
+
+
+def test_a_refusal_inside_a_successful_answer_fails_its_own_endpoint_only(autopilot: FakeAutopilot) -> None:
+    service_id = autopilot.aws.service()
+    good, gone = (requested(autopilot, service_id=service_id) for _ in range(2))
+    autopilot.services.shown = stale(autopilot, gone)
+    autopilot.aws.reject(gone)
+
+    outcome = autopilot.decide(event(good), event(gone))
+
+    assert autopilot.row(good).acceptance.value is Acceptance.ACCEPTED
+    assert autopilot.row(gone).acceptance.value is Acceptance.ACCEPTING
+    assert autopilot.dns_queue.take() == [event(good)]
+    assert autopilot.requests_queue.take() == [event(gone).put_back()]
+    assert outcome.counts == {"accepted": 1}
+    assert not outcome.failed
+
+
+def test_what_is_not_visible_yet_is_looked_at_again_after_growing_pauses_and_then_left_to_the_sweep(
+    autopilot: FakeAutopilot,
+) -> None:
+    ref = requested(autopilot)
+    autopilot.services.shown = lambda _: None
+    wake_ups, pauses = [event(ref)], []
+    while wake_ups:
+        autopilot.decide(*wake_ups)
+        pauses += [delay for _, delay in autopilot.requests_queue.sent]
+        wake_ups = autopilot.requests_queue.take()
+
+    assert pauses[:5] == [5, 10, 20, 30, 30]
+    assert LONGEST_WAIT_SECONDS <= sum(pauses) < LONGEST_WAIT_SECONDS + 30
+    assert "UpdateItem" not in autopilot.calls.made
+
+
+def test_what_becomes_visible_while_it_waits_is_accepted(autopilot: FakeAutopilot) -> None:
+    ref = requested(autopilot)
+    autopilot.services.shown = lambda _: None
+    autopilot.decide(event(ref))
+    autopilot.services.shown = lambda connection: connection
+    autopilot.decide(*autopilot.requests_queue.take())
+
+    assert state(autopilot, ref) is AwsState.PENDING
+
+
+def test_a_wake_up_that_names_no_service_finds_it_and_does_not_multiply(autopilot: FakeAutopilot) -> None:
+    refs = [requested(autopilot) for _ in range(3)]
+    gone = ConnectionRef("", "vpce-0e1f2a3b4c5d6e7ff")
+    autopilot.decide(*(replace(notification(ref), service_id=None) for ref in [refs[1], gone]))
+
+    assert [state(autopilot, ref) for ref in refs] == [
+        AwsState.PENDING_ACCEPTANCE,
+        AwsState.PENDING,
+        AwsState.PENDING_ACCEPTANCE,
+    ]
+    assert not autopilot.requests_queue.sent
+
+
+def test_a_wake_up_that_names_nothing_looks_at_all_that_wait(autopilot: FakeAutopilot) -> None:
+    refs = [requested(autopilot), requested(autopilot), requested(autopilot, STRANGER)]
+    autopilot.decide(WakeUp(None, None, None, None, SeenBy.NOTIFICATION))
+
+    assert [autopilot.row(ref).acceptance.value for ref in refs] == [
+        Acceptance.ACCEPTED,
+        Acceptance.ACCEPTED,
+        Acceptance.HELD,
+    ]
+    assert {autopilot.row(ref).seen_by for ref in refs} == {SeenBy.NOTIFICATION}
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {},
+        {"Name": "payments"},
+        {"autopilot": "yes"},
+        MANAGED | {"autopilot": "Enabled"},
+        MANAGED | {"autopilot:zone": "*.example.com"},
+        {"autopilot": "enabled", "autopilot:zone": "example.com"},
+    ],
+)
+def test_a_service_that_is_not_ours_to_touch_is_left_alone(autopilot: FakeAutopilot, tags: dict[str, str]) -> None:
+    ref = requested(autopilot, service_id=autopilot.aws.service(tags))
+    outcome = autopilot.decide(event(ref), WakeUp(None, None, None, None, SeenBy.NOTIFICATION))
+
+    assert state(autopilot, ref) is AwsState.PENDING_ACCEPTANCE
+    assert not {"UpdateItem", "BatchGetItem", "SendMessageBatch", ACCEPT} & set(autopilot.calls.made)
+    assert not outcome.failed
+
+
+def test_a_service_that_is_not_the_accounts_is_dropped(autopilot: FakeAutopilot) -> None:
+    outcome = autopilot.decide(event(ConnectionRef("vpce-svc-0be57ca5e5a1e5001", "vpce-0e1f2a3b4c5d6e701")))
+
+    assert not outcome.failed
+    assert autopilot.calls.made == ["DescribeVpcEndpointServiceConfigurations"]
+
+
+def test_a_persons_accept_is_adopted_and_carried_on(autopilot: FakeAutopilot) -> None:
+    ref = requested(autopilot, STRANGER)
+    autopilot.decide(event(ref, STRANGER))
+    autopilot.aws.accept(ref)
+    autopilot.decide(event(ref, None))
+
+    row = autopilot.row(ref)
+    assert (row.acceptance.value, row.acceptance.decided_by) == (Acceptance.ADOPTED, None)
+    assert "somebody else" in row.acceptance.reason
+    assert row.status is Status.ACCEPTED
+    assert [wake_up.endpoint_id for wake_up in autopilot.dns_queue.take()] == [ref.endpoint_id]
+
+
+def test_a_service_that_takes_everybody_is_adopted_as_such(autopilot: FakeAutopilot) -> None:
+    ref = requested(autopilot, STRANGER, autopilot.aws.service(acceptance=False))
+    autopilot.decide(event(ref, STRANGER))
+
+    assert autopilot.row(ref).acceptance.value is Acceptance.ADOPTED
+    assert "without acceptance" in autopilot.row(ref).acceptance.reason
+    assert autopilot.dns_queue.sent
+
+
+def test_a_persons_reject_is_told_as_such_and_dns_is_taken_away(autopilot: FakeAutopilot) -> None:
+    ref = requested(autopilot)
+    autopilot.decide(event(ref))
+    autopilot.dns_queue.take()
+    autopilot.aws.reject(ref)
+    autopilot.decide(event(ref, None))
+
+    row = autopilot.row(ref)
+    assert (row.acceptance.value, row.status) == (Acceptance.REJECTED, Status.REJECTED)
+    assert "somebody else" in row.acceptance.reason
+    assert len(autopilot.dns_queue.take()) == 1
+
+
+def test_the_same_wake_up_ten_times_is_one_accept_and_no_more_writes(autopilot: FakeAutopilot) -> None:
+    ref = requested(autopilot)
+    autopilot.decide(*[event(ref)] * 10)
+    writes = autopilot.calls.made.count("UpdateItem")
+    for _ in range(10):
+        autopilot.decide(event(ref))
+        autopilot.clock.advance(30)
+
+    assert autopilot.calls.made.count(ACCEPT) == 1
+    assert autopilot.calls.made.count("UpdateItem") == writes == 2
+
+
+def test_a_held_request_that_is_looked_at_again_is_not_written_again(autopilot: FakeAutopilot) -> None:
+    ref = requested(autopilot, STRANGER)
+    for _ in range(3):
+        autopilot.decide(event(ref, STRANGER))
+
+    assert autopilot.row(ref).version == 1
+
+
+def test_a_batch_of_ten_is_one_describe_one_accept_and_one_lookup(autopilot: FakeAutopilot) -> None:
+    service_id = autopilot.aws.service()
+    refs = [requested(autopilot, service_id=service_id) for _ in range(10)]
+    autopilot.decide(*map(event, refs))
+
+    made = Counter(autopilot.calls.made)
+    assert all(state(autopilot, ref) is AwsState.PENDING for ref in refs)
+    assert made["DescribeVpcEndpointConnections"] == 1
+    assert made[ACCEPT] == 1
+    assert made["BatchGetItem"] == len(["allowlist", "ledger"])
+    assert made["SendMessageBatch"] == 1
+
+
+def test_each_connection_of_a_batch_is_seen_by_its_own_wake_up(autopilot: FakeAutopilot) -> None:
+    service_id = autopilot.aws.service()
+    first, second = (requested(autopilot, service_id=service_id) for _ in range(2))
+    autopilot.decide(event(first), event(second, seen_by=SeenBy.SWEEP))
+
+    assert [autopilot.row(ref).seen_by for ref in (first, second)] == [SeenBy.EVENT, SeenBy.SWEEP]
+
+
+def test_a_failing_service_fails_its_own_wake_ups_only(autopilot: FakeAutopilot) -> None:
+    bad, good = requested(autopilot), requested(autopilot)
+
+    autopilot.calls.refused[bad.service_id] = "RequestLimitExceeded"
+    outcome = autopilot.decide(event(bad), event(good))
+
+    assert list(outcome.failed) == [event(bad)]
+    assert state(autopilot, good) is AwsState.PENDING
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "DescribeVpcEndpointServiceConfigurations",
+        "DescribeVpcEndpointConnections",
+        "BatchGetItem",
+        "UpdateItem",
+        ACCEPT,
+    ],
+)
+def test_a_failing_call_fails_the_wake_up_with_its_reason_and_the_next_try_succeeds(
+    autopilot: FakeAutopilot, operation: str
+) -> None:
+    ref = requested(autopilot)
+    autopilot.calls.refused[operation] = "RequestLimitExceeded"
+    failed = autopilot.decide(event(ref)).failed
+
+    assert list(failed) == [event(ref)]
+    assert (failed[event(ref)].operation, failed[event(ref)].code) == (operation, "RequestLimitExceeded")
+
+    autopilot.calls.refused.clear()
+    assert not autopilot.decide(event(ref)).failed
+    assert (state(autopilot, ref), autopilot.row(ref).acceptance.value) == (AwsState.PENDING, Acceptance.ACCEPTED)
+
+
+def test_of_two_runs_at_once_only_one_calls_ec2(autopilot: FakeAutopilot, monkeypatch: pytest.MonkeyPatch) -> None:
+    ref = requested(autopilot)
+
+    def entries(keys: Collection[EntryKey]) -> Sequence[AllowlistEntry]:
+        """While one run looks the entries up, another one decides."""
+        monkeypatch.undo()
+        autopilot.decide(event(ref))
+        return autopilot.allowlist.entries(keys)
+
+    monkeypatch.setattr(autopilot.allowlist, "entries", entries)
+    autopilot.decide(event(ref))
+
+    assert autopilot.calls.made.count(ACCEPT) == 1
+    assert autopilot.row(ref).acceptance.value is Acceptance.ACCEPTED
+    assert autopilot.requests_queue.take() == [event(ref).put_back()]
+
+
+@pytest.mark.parametrize("account", [CONSUMER, STRANGER])
+def test_observe_mode_writes_only_what_it_would_do_and_says_it_once(account: str) -> None:
+    autopilot = FakeAutopilot(mode=Mode.OBSERVE)
+    ref = requested(autopilot, account)
+    for _ in range(2):
+        autopilot.decide(event(ref, account))
+
+    row = autopilot.row(ref)
+    assert state(autopilot, ref) is AwsState.PENDING_ACCEPTANCE
+    assert (row.acceptance.value, row.dns.value, row.status) == (Acceptance.UNDECIDED, Dns.NONE, None)
+    assert row.would.startswith("would be accepted" if account == CONSUMER else "would be held")
+    assert row.version == 1
+    assert not {ACCEPT, REJECT} & set(autopilot.calls.made)
+
+
+def test_what_was_observed_is_done_when_the_mode_is_enforced() -> None:
+    autopilot = FakeAutopilot(mode=Mode.OBSERVE)
+    ref = requested(autopilot)
+    autopilot.decide(event(ref))
+    autopilot.mode = Mode.ENFORCE
+    autopilot.decide(event(ref))
+
+    assert state(autopilot, ref) is AwsState.PENDING
+    assert autopilot.row(ref).would == ""
