@@ -37,7 +37,10 @@ def wire(account: str) -> ReportStatus:
         ledger=LedgerTable(boto3.client("dynamodb", config=CONFIG), settings.ledger_table),
         mailed=settings.email_on,
         installation=Installation(
-            Autopilot(account, settings.region), settings.stack_name, settings.allowlist_table, settings.ledger_table
+            Autopilot(account, settings.region),
+            settings.consumer_parameters,
+            settings.allowlist_table,
+            settings.ledger_table,
         ),
     )
 

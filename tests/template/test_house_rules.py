@@ -194,8 +194,6 @@ def test_a_topic_is_encrypted_with_a_key_that_services_may_use(topic: str) -> No
     assert key["EnableKeyRotation"] is True
     services = [s for s in statements(key["KeyPolicy"]) if "Service" in s["Principal"]]
     assert [s["Principal"]["Service"] for s in services] == [["vpce.amazonaws.com", "cloudwatch.amazonaws.com"]]
-    for statement in services:
-        assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
 
 
 @pytest.mark.parametrize("policy", of_type("AWS::SNS::TopicPolicy"))

@@ -20,7 +20,7 @@ ENVIRONMENT = {
     "DecideConnectionFunction": "MODE UNLISTED ALLOWED_PRINCIPALS ALLOWLIST_TABLE LEDGER_TABLE REQUESTS_QUEUE_URL"
     " DNS_QUEUE_URL",
     "ConvergeDnsFunction": "MODE LEDGER_TABLE DNS_QUEUE_URL EXTERNAL_ID RECORD_TTL",
-    "ReportStatusFunction": "LEDGER_TABLE STATUS_TOPIC_ARN BUS_NAME EMAIL_ON ALLOWLIST_TABLE STACK_NAME",
+    "ReportStatusFunction": "LEDGER_TABLE STATUS_TOPIC_ARN BUS_NAME EMAIL_ON ALLOWLIST_TABLE CONSUMER_PARAMETERS",
     "SweepFunction": "MODE LEDGER_TABLE REQUESTS_QUEUE_URL DNS_QUEUE_URL",
 }
 VALUES = {
@@ -36,7 +36,6 @@ VALUES = {
     "EMAIL_ON": "EmailOn",
     "EXTERNAL_ID": "ExternalId",
     "RECORD_TTL": "RecordTtl",
-    "STACK_NAME": "AWS::StackName",
 }
 
 ACCEPTED = {
@@ -49,7 +48,7 @@ ACCEPTED = {
     "NetworkLoadBalancerArns": ["", "arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/net/api/0123"],
     "ServiceAllowedPrincipals": ["", "*", "arn:aws:iam::111122223333:root,arn:aws-cn:iam::111122223333:role/reader"],
     "ServiceZone": ["", "payments.example.com", "xn--bcher-kva.example", "_tcp.example.com"],
-    "ServiceRecords": ["", "@", "api", "api ledger", "@ *.eu a.b", "certificate"],
+    "ServiceRecords": ["", "@", "api", "api ledger", "@ *.eu a.b"],
     "SweepSchedule": ["rate(5 minutes)", "rate(1 minute)", "cron(0/10 * * * ? *)"],
     "PermissionsBoundary": ["", "arn:aws:iam::111122223333:policy/platform/boundary"],
     "RolePath": ["/", "/platform/autopilot/"],
@@ -145,10 +144,20 @@ def test_samconfig_has_an_environment_for_each_purpose() -> None:
 @pytest.mark.parametrize("function", of_type("AWS::Lambda::Function"))
 def test_a_function_gets_the_variables_that_it_reads_and_no_others(function: str) -> None:
     variables = of_type("AWS::Lambda::Function")[function]["Environment"]["Variables"]
-    ours = {name: target(value) for name, value in variables.items() if not name.startswith("POWERTOOLS_")}
-    assert ours == {name: VALUES[name] for name in ENVIRONMENT[function].split()}
+    ours = {name for name in variables if not name.startswith("POWERTOOLS_")}
+    assert ours == set(ENVIRONMENT[function].split())
+    assert all(target(variables[name]) == VALUES[name] for name in ours & VALUES.keys())
+    assert ours - VALUES.keys() <= {"CONSUMER_PARAMETERS"}
     assert variables["POWERTOOLS_METRICS_NAMESPACE"] == "PrivateLinkAutopilot"
     assert variables["POWERTOOLS_SERVICE_NAME"] == "privatelink-autopilot"
+
+
+def test_the_report_has_the_parameters_that_the_stack_puts_out_for_consumers() -> None:
+    variables = of_type("AWS::Lambda::Function")["ReportStatusFunction"]["Environment"]["Variables"]
+    text, values = variables["CONSUMER_PARAMETERS"]["Fn::Sub"]
+    command, same_values = PROVIDER["Outputs"]["DeployConsumer"]["Value"]["Fn::Sub"]
+    assert command.endswith(text)
+    assert same_values == values
 
 
 def test_the_consumers_commands_use_parameters_that_the_consumers_template_has() -> None:

@@ -45,7 +45,6 @@ ALLOWED = {
         "route53:CreateHostedZone",
         "route53:DeleteHostedZone",
         "route53:ChangeResourceRecordSets",
-        "route53:ChangeTagsForResource",
     },
 }
 

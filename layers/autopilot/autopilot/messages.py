@@ -17,6 +17,8 @@ from autopilot.wake_ups import UnreadableEvent, read_wake_ups
 
 logger = Logger(child=True)
 
+_LONGEST_PAUSE_SECONDS = 60
+
 type Work = Callable[[Sequence[WakeUp]], Mapping[WakeUp, AwsCallFailed]]
 
 
@@ -41,7 +43,15 @@ def work_off(event: Mapping[str, Any], queue: SqsQueue, work: Work) -> PartialIt
     processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
     answer = process_partial_response(dict(event), settle, processor)
     failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
-    _show_again_soon(queue, [record for record in event["Records"] if record["messageId"] in failed])
+    pauses = [
+        (record["receiptHandle"], _pause_seconds(record, readings[record["messageId"]]))
+        for record in event["Records"]
+        if record["messageId"] in failed
+    ]
+    try:
+        queue.show_again_soon(pauses)
+    except AwsCallFailed as failure:
+        logger.warning(f"failed messages come again only after the queue's visibility timeout: {failure}")
     return answer
 
 
@@ -52,9 +62,8 @@ def _read(body: str) -> tuple[WakeUp, ...] | UnreadableEvent:
         return unreadable
 
 
-def _show_again_soon(queue: SqsQueue, records: Sequence[Mapping[str, Any]]) -> None:
-    failed = [(record["receiptHandle"], int(record["attributes"]["ApproximateReceiveCount"])) for record in records]
-    try:
-        queue.show_again_soon(failed)
-    except AwsCallFailed as failure:
-        logger.warning(f"failed messages come again only after the queue's visibility timeout: {failure}")
+def _pause_seconds(record: Mapping[str, Any], reading: tuple[WakeUp, ...] | UnreadableEvent) -> int:
+    """2, 4, 8, … seconds; none for what nobody can read, as waiting will not mend it."""
+    if isinstance(reading, UnreadableEvent):
+        return 0
+    return int(min(2 ** int(record["attributes"]["ApproximateReceiveCount"]), _LONGEST_PAUSE_SECONDS))

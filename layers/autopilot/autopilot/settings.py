@@ -95,8 +95,9 @@ class Settings:
         return self._matching("BUS_NAME", r"[\w./-]{1,256}", "an event bus's name")
 
     @property
-    def stack_name(self) -> str:
-        return self._matching("STACK_NAME", r"[\w-]+", "the stack's name")
+    def consumer_parameters(self) -> str:
+        expected = "the parameters of the consumer's stack, Name=value with spaces between"
+        return self._matching("CONSUMER_PARAMETERS", r"ProviderAccount=\d{12}( \w+=\S+)*", expected)
 
     def _matching(self, name: str, pattern: str, expected: str) -> str:
         def matching(text: str) -> str:

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     )
 
 _FRESH_FOR = timedelta(seconds=60)
-# An id that is not in the list may be of a service made a moment ago, or somebody else's altogether.
+# What would be dropped may have been made, tagged or mended a moment ago.
 _LOOK_AGAIN_AFTER = timedelta(seconds=5)
 _PAGE = 1000
 
 
 class Ec2EndpointServices:
-    """Implements `EndpointServices`. The list of services is kept for a minute; connections are always read."""
+    """Implements `EndpointServices`. `find` answers from a list at most a minute old; all else is read."""
 
     def __init__(self, ec2: EC2Client, clock: Callable[[], datetime]) -> None:
         self._ec2 = ec2
@@ -36,13 +36,13 @@ class Ec2EndpointServices:
         self._read_at: datetime | None = None
 
     def all(self) -> Sequence[EndpointService]:
-        if self._age() >= _FRESH_FOR:
-            self._read()
+        self._read()
         return tuple(self._services.values())
 
     def find(self, service_id: str) -> EndpointService | None:
-        patience = _FRESH_FOR if service_id in self._services else _LOOK_AGAIN_AFTER
-        if self._age() >= patience:
+        known = self._services.get(service_id)
+        is_workable = known is not None and known.managed and known.problem is None
+        if self._age() >= (_FRESH_FOR if is_workable else _LOOK_AGAIN_AFTER):
             self._read()
         return self._services.get(service_id)
 

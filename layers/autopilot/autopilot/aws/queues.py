@@ -37,17 +37,17 @@ class SqsQueue:
                 raise AwsCallFailed("SendMessageBatch", self._url, failed["Code"], failed.get("Message", ""))
 
     def show_again_soon(self, failed: Sequence[tuple[str, int]]) -> None:
-        """Have failed messages, given by receipt handle and number of receives, come back after 2, 4, 8, … seconds.
+        """Have failed messages, given by receipt handle, come back after so many seconds.
 
         Without it they would stay hidden for the queue's whole visibility timeout, which is minutes, as it
-        must outlast the function. Best effort: one that cannot be changed comes back by the timeout.
+        must outlast the function. Raises AwsCallFailed; one that cannot be changed comes back by the timeout.
         """
         for some in batched(failed, _BATCH, strict=False):
             with calling("ChangeMessageVisibilityBatch", self._url):
                 self._sqs.change_message_visibility_batch(
                     QueueUrl=self._url,
                     Entries=[
-                        {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": min(2**receives, 60)}
-                        for number, (handle, receives) in enumerate(some)
+                        {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
+                        for number, (handle, seconds) in enumerate(some)
                     ],
                 )

@@ -160,6 +160,7 @@ class Moment:
 
 
 _TIMELINE_LENGTH = 20
+_INTENTS = frozenset({Acceptance.ACCEPTING, Acceptance.REJECTING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,4 +256,5 @@ class LedgerRow:
     def timeline(self) -> tuple[Moment, ...]:
         requested = (Moment(self.connection.created_at, "requested"),) if self.connection.created_at else ()
         moments = (*requested, *self.acceptance.timeline, *self.dns.timeline)
-        return tuple(sorted(moments, key=lambda moment: moment.at))
+        happened = (moment for moment in moments if moment.what not in _INTENTS)
+        return tuple(sorted(happened, key=lambda moment: moment.at))

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from autopilot.domain.connection import Dns, LedgerRow, Status
+from autopilot.domain.connection import Acceptance, Dns, LedgerRow, Status
 from autopilot.domain.dns_plan import Autopilot
 
 _LONGEST_SUBJECT = 100
@@ -40,6 +40,11 @@ class StatusChange:
     def report_id(self) -> str:
         return f"{self.row.ref.service_id}/{self.row.ref.endpoint_id}/{self.row.version}"
 
+    @property
+    def is_observed(self) -> bool:
+        """Only `would` is news. A change of status is told as one, whatever was observed before."""
+        return self.row.status in (None, self.before)
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -67,10 +72,13 @@ class ConnectionEvent:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What the commands in a report need to know of the deployment."""
+    """What the commands in a report need to know of the deployment.
+
+    consumer_parameters: the parameters of the consumer's stack, as `aws cloudformation deploy` takes them.
+    """
 
     autopilot: Autopilot
-    stack_name: str
+    consumer_parameters: str
     allowlist_table: str
     ledger_table: str
 
@@ -96,11 +104,14 @@ def mails_of(
     mailed: Collection[Status],
     installation: Installation,
 ) -> tuple[Mail, ...]:
-    """One e-mail a change and a notice, or one digest when the changes are more than five.
+    """One e-mail a change and a notice, or one digest of either when they are more than five.
 
     SNS suspends an e-mail subscription above ten messages a second.
     """
-    wanted = [change for change in changes if change.row.would or change.row.status in mailed]
+    wanted = [change for change in changes if change.is_observed or change.row.status in mailed]
+    if len(notices) > _MOST_SINGLE_MAILS:
+        text = "\n\n".join(f"{notice.subject}\n{notice.text}" for notice in notices)
+        notices = [Notice(f"{len(notices)} notices", text)]
     told = [_notice_mail(notice) for notice in notices]
     if len(wanted) > _MOST_SINGLE_MAILS:
         return (*told, _digest(wanted))
@@ -120,18 +131,29 @@ def _subject(text: str) -> str:
 
 def _headline(change: StatusChange) -> str:
     row = change.row
-    if row.would:
+    if change.is_observed:
         return f"OBSERVED {row.service_title} <- {row.connection.owner}: nothing was changed"
     assert row.status is not None
     return f"{row.status.upper()} {row.service_title} <- {row.connection.owner}: {_CALLS[row.status]}"
 
 
-def _reason(row: LedgerRow) -> str:
-    if row.would:
+def _reason(change: StatusChange) -> str:
+    """Why the status is what it is: a facet's sentence only where that facet made it so."""
+    row = change.row
+    if change.is_observed:
         return row.would
-    if row.status in (Status.READY, Status.CONNECTED, Status.DNS_BLOCKED, Status.RETIRED):
-        return " ".join(filter(None, (_sentence(row.dns.reason), _sentence(row.acceptance.reason))))
-    return _sentence(row.acceptance.reason) or f"AWS reports the state {row.connection.state}."
+    acceptance, dns = _sentence(row.acceptance.reason), _sentence(row.dns.reason)
+    state = f"AWS reports the state {row.connection.state}."
+    match row.status:
+        case Status.READY | Status.CONNECTED | Status.DNS_BLOCKED | Status.RETIRED:
+            sentences = dns, acceptance
+        case Status.FAILED:
+            sentences = state, dns
+        case Status.REJECTED if row.acceptance.value not in (Acceptance.REJECTING, Acceptance.REJECTED):
+            sentences = state, ""
+        case _:
+            sentences = acceptance or state, ""
+    return " ".join(filter(None, sentences))
 
 
 def _sentence(text: str) -> str:
@@ -140,23 +162,25 @@ def _sentence(text: str) -> str:
 
 def _mail(change: StatusChange, installation: Installation) -> Mail:
     row = change.row
+    commands = [] if change.is_observed else _commands(row, installation)
     paragraphs = [
-        _must_act(row),
-        plain(_reason(row)),
+        _must_act(change, bool(commands)),
+        plain(_reason(change)),
         "\n".join(f"{name + ':':<13}{plain(value)}" for name, value in _facts(row)),
+        *(f"{purpose}\n\n    {command}" for purpose, command in commands),
+        f"Everything Autopilot knows of it:\n\n    {_ledger_command(row, installation)}",
     ]
-    commands = [] if row.would else _commands(row, installation)
-    paragraphs += [f"{purpose}\n\n    {command}" for purpose, command in commands]
-    paragraphs.append(f"Everything Autopilot knows of it:\n\n    {_ledger_command(row, installation)}")
     document = {**_document(change), "commands": [command for _, command in commands]}
     return Mail(_subject(f"[Autopilot] {_headline(change)}"), "\n\n".join(paragraphs) + "\n", document)
 
 
-def _must_act(row: LedgerRow) -> str:
-    if row.would:
+def _must_act(change: StatusChange, has_command: bool) -> str:
+    if change.is_observed:
         return "You need not act: Autopilot only observes and changed nothing."
-    if row.status in _NEEDS_A_PERSON:
-        return "Somebody must act: see the command below." if row.status is not Status.FAILED else "Somebody must look."
+    if change.row.status is Status.FAILED:
+        return "Somebody must look."
+    if change.row.status in _NEEDS_A_PERSON:
+        return f"Somebody must act: {'see the command below' if has_command else 'what to do is said next'}."
     return "You need not act."
 
 
@@ -175,8 +199,10 @@ def _facts(row: LedgerRow) -> list[tuple[str, str]]:
         ("Interface", f"{interface.interface_id} {interface.address} in {interface.availability_zone_id}")
         for interface in dns.interfaces
     ]
-    if row.status is not Status.RETIRED:
+    if dns.value is not Dns.ABSENT:
         facts += [("Name", f"{name} -> {target}") for name, target in dns.records]
+    if row.would:
+        facts.append(("Observed", row.would))
     facts += [("Timeline", f"{moment.at:%Y-%m-%d %H:%M:%S} UTC {moment.what}") for moment in row.timeline]
     return facts
 
@@ -213,15 +239,10 @@ def _commands(row: LedgerRow, installation: Installation) -> list[tuple[str, str
                 f"To have names written, account {row.connection.owner} deploys the consumer role:",
                 f"aws cloudformation deploy --region {row.connection.region} --template-file consumer/template.yaml "
                 f"--stack-name privatelink-autopilot-consumer --capabilities CAPABILITY_NAMED_IAM "
-                f"--parameter-overrides {consumer_parameters(installation)}",
+                f"--parameter-overrides {installation.consumer_parameters}",
             )
         ]
     return []
-
-
-def consumer_parameters(installation: Installation) -> str:
-    """The parameters of consumer/template.yaml that every consumer needs; the stack's output has them all."""
-    return f"ProviderAccount={installation.autopilot.account}"
 
 
 def _ledger_command(row: LedgerRow, installation: Installation) -> str:
@@ -241,10 +262,9 @@ def _notice_mail(notice: Notice) -> Mail:
 
 
 def _digest(changes: Sequence[StatusChange]) -> Mail:
-    waiting = sum(change.row.status in _NEEDS_A_PERSON and not change.row.would for change in changes)
+    waiting = sum(change.row.status in _NEEDS_A_PERSON and not change.is_observed for change in changes)
     lines = "\n".join(
-        f"{plain(_headline(change))}\n    {change.row.ref.endpoint_id}: {plain(_reason(change.row))}"
-        for change in changes
+        f"{plain(_headline(change))}\n    {change.row.ref.endpoint_id}: {plain(_reason(change))}" for change in changes
     )
     call = f"{waiting} of them need a person." if waiting else "None of them needs a person."
     return Mail(
@@ -266,7 +286,7 @@ def _document(change: StatusChange) -> dict[str, object]:
         "state": row.connection.state.value,
         "status": row.status.value if row.status else None,
         "previous_status": change.before.value if change.before else None,
-        "reason": _reason(row),
+        "reason": _reason(change),
         "decided_by": row.acceptance.decided_by,
         "would": row.would or None,
         "vpc_id": row.dns.vpc_id,

@@ -75,7 +75,9 @@ class DecideConnections:
             if known is None or not known.managed:
                 logger.info("not a managed service; dropped", extra={"service_id": service_id})
             elif known.problem:
+                # Whoever mends the tags should not have to wait for the next sweep.
                 logger.warning(known.problem, extra={"service_id": service_id})
+                self._put_back(group)
             else:
                 yield known, group
 

@@ -35,10 +35,10 @@ class EndpointServices(Protocol):
     """The provider's endpoint services in this Region. Every method raises AwsCallFailed."""
 
     def all(self) -> Sequence[EndpointService]:
-        """Every service of the account, at most a minute old."""
+        """Every service of the account, as it is now."""
 
     def find(self, service_id: str) -> EndpointService | None:
-        """One of ours, or None for a service that is not the account's or was never seen."""
+        """One of the account's services, at most a minute old; None for somebody else's."""
 
     def connections(
         self, service_id: str, *, owners: Collection[str] = (), state: AwsState | None = None

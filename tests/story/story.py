@@ -1,0 +1,111 @@
+"""What consumers, strangers and people do in the story, and what can be seen of Autopilot's answer.
+
+Everything is done and seen through AWS's own API, as in a real account; nothing looks into Autopilot.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.message import EmailMessage
+from typing import Any
+
+from tests.local_aws.control import CONSUMER, PROVIDER, STRANGER, LocalAws
+from tests.story.deployment import STACK, StepFailed
+
+PATIENCE_SECONDS = 60.0
+_GLANCE_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """aws: a local AWS with both stacks deployed."""
+
+    aws: LocalAws
+
+    def create_endpoint(self, account: str = CONSUMER) -> str:
+        """CreateVpcEndpoint to the provider's service from this account's VPC; the new endpoint's id."""
+        state = self.aws.state
+        place: dict[str, Any] = {
+            CONSUMER: {
+                "VpcId": state.vpc_id,
+                "SubnetIds": state.subnet_ids,
+                "SecurityGroupIds": [state.security_group_id],
+            },
+            STRANGER: {"VpcId": state.stranger_vpc_id, "SubnetIds": state.stranger_subnet_ids},
+        }[account]
+        answer = self.aws.client("ec2", account).create_vpc_endpoint(
+            VpcEndpointType="Interface", ServiceName=state.service_name, **place
+        )
+        return str(answer["VpcEndpoint"]["VpcEndpointId"])
+
+    def delete_endpoint(self, endpoint_id: str, account: str = CONSUMER) -> None:
+        self.aws.client("ec2", account).delete_vpc_endpoints(VpcEndpointIds=[endpoint_id])
+
+    def accept_by_hand(self, endpoint_id: str) -> None:
+        """What a person does in the provider's console."""
+        self.aws.client("ec2", PROVIDER).accept_vpc_endpoint_connections(
+            ServiceId=self.aws.state.service_id, VpcEndpointIds=[endpoint_id]
+        )
+
+    def sweep(self) -> None:
+        """Run the sweep now instead of waiting for its schedule."""
+        stack = self.aws.client("cloudformation", PROVIDER)
+        resource = stack.describe_stack_resource(StackName=STACK, LogicalResourceId="SweepFunction")
+        self.aws.client("lambda", PROVIDER).invoke(
+            FunctionName=resource["StackResourceDetail"]["PhysicalResourceId"], Payload=b"{}"
+        )
+
+    def connection_state(self, endpoint_id: str) -> str | None:
+        """The connection's state as the provider's list has it, or None when it is not listed."""
+        filters = [{"Name": "service-id", "Values": [self.aws.state.service_id]}]
+        listed = self.aws.client("ec2", PROVIDER).describe_vpc_endpoint_connections(Filters=filters)
+        states = {row["VpcEndpointId"]: row["VpcEndpointState"] for row in listed["VpcEndpointConnections"]}
+        return states.get(endpoint_id)
+
+    def zone_id(self, account: str = CONSUMER) -> str | None:
+        """The private hosted zone of the service's name in the consumer's VPC."""
+        vpc_id = self.aws.state.vpc_id if account == CONSUMER else self.aws.state.stranger_vpc_id
+        listed = self.aws.client("route53", account).list_hosted_zones_by_vpc(
+            VPCId=vpc_id, VPCRegion=self.aws.state.region
+        )
+        names = {row["Name"]: row["HostedZoneId"] for row in listed["HostedZoneSummaries"]}
+        return names.get(f"{self.aws.state.zone}.")
+
+    def cname(self, account: str = CONSUMER) -> str | None:
+        """Where the service's name leads in the consumer's VPC."""
+        zone_id = self.zone_id(account)
+        if zone_id is None:
+            return None
+        listed = self.aws.client("route53", account).list_resource_record_sets(HostedZoneId=zone_id)
+        for record in listed["ResourceRecordSets"]:
+            if record["Name"] == f"{self.aws.state.record}." and record["Type"] == "CNAME":
+                return str(record["ResourceRecords"][0]["Value"])
+        return None
+
+    def mail_about(self, status: str, endpoint_id: str) -> EmailMessage | None:
+        """The e-mail that reports this status of this endpoint."""
+        return next(
+            (
+                mail
+                for mail in self.aws.mail()
+                if f"] {status} " in _subject(mail) and endpoint_id in mail.get_content()
+            ),
+            None,
+        )
+
+
+def wait_for[T](what: str, look: Callable[[], T | None], seconds: float = PATIENCE_SECONDS) -> T:
+    """What `look` finds, as soon as it finds anything. Raises StepFailed when it does not within the time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = look()
+        if found:
+            return found
+        time.sleep(_GLANCE_SECONDS)
+    raise StepFailed(f"{what}: not seen within {seconds:.0f} seconds")
+
+
+def _subject(mail: EmailMessage) -> str:
+    return str(mail["Subject"])
