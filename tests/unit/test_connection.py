@@ -116,6 +116,16 @@ def test_a_row_tells_the_moments_of_both_writers_in_their_order() -> None:
     )
 
 
+def test_an_intent_recorded_before_a_call_is_no_moment_for_people() -> None:
+    accepting = AcceptanceFacet().became(A.ACCEPTING, NOW, reason="").became(A.ACCEPTED, NOW, reason="")
+
+    assert [moment.what for moment in replace(row(), acceptance=accepting).timeline] == [
+        "requested",
+        "accepted",
+        "present",
+    ]
+
+
 def test_a_row_joins_what_both_writers_would_do() -> None:
     accepting = row(would="would be accepted")
     writing = replace(accepting, dns=accepting.dns.would_become("would write to zone example.com"))

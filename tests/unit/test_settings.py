@@ -11,9 +11,11 @@ from autopilot.domain.allowlist import Verdict
 from autopilot.domain.connection import Status
 from autopilot.domain.mode import Mode
 from autopilot.settings import Settings, WrongSetting
-from tests.events import CONSUMER, ENDPOINT
+from tests.events import CONSUMER, ENDPOINT, PROVIDER
+from tests.unit.examples import ZONE
 
 QUEUE = "https://sqs.eu-central-1.amazonaws.com/111111111111/privatelink-autopilot-requests"
+PARAMETERS = f"ProviderAccount={PROVIDER} ForwardEvents=false AllowedRecordNames='{ZONE},*.{ZONE}'"
 TOPIC = "arn:aws:sns:eu-central-1:111111111111:status"
 
 RIGHT: list[tuple[str, str, Any]] = [
@@ -41,7 +43,8 @@ RIGHT: list[tuple[str, str, Any]] = [
     ("STATUS_TOPIC_ARN", TOPIC, TOPIC),
     ("STATUS_TOPIC_ARN", TOPIC.replace("aws", "aws-us-gov"), TOPIC.replace("aws", "aws-us-gov")),
     ("BUS_NAME", "privatelink-autopilot", "privatelink-autopilot"),
-    ("STACK_NAME", "privatelink-autopilot", "privatelink-autopilot"),
+    ("CONSUMER_PARAMETERS", PARAMETERS, PARAMETERS),
+    ("CONSUMER_PARAMETERS", PARAMETERS.split()[0], PARAMETERS.split()[0]),
 ]
 
 WRONG = {
@@ -57,7 +60,7 @@ WRONG = {
     "DNS_QUEUE_URL": ["", "dns", TOPIC],
     "STATUS_TOPIC_ARN": ["", "status", QUEUE, "arn:aws:sns:"],
     "BUS_NAME": ["", "a bus", "a" * 257],
-    "STACK_NAME": ["", "a stack", "stack;reboot"],
+    "CONSUMER_PARAMETERS": ["", "ForwardEvents=false", "ProviderAccount=1", f"{PARAMETERS} ;reboot", f"{PARAMETERS}\n"],
 }
 
 OPTIONAL = {"EXTERNAL_ID"}
