@@ -13,6 +13,14 @@ class AwsCallFailed(Exception):
         self.code = code
         self.message = message
 
+    @property
+    def needs_a_person(self) -> bool:
+        """Somebody must widen a policy or a quota first; trying again soon cannot help."""
+        return self.code in _REFUSALS
+
+
+_REFUSALS = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "TooManyHostedZones"})
+
 
 class LedgerChangedMeanwhile(Exception):
     """Another run wrote this connection's facet between our read and our write; look again."""

@@ -57,8 +57,7 @@ class ConsumerZones:
         in place but nobody knows of which change (a run died after writing them), they are written once more as
         they are, so that there is a change whose INSYNC can be waited for.
         """
-        same_name = self.hosted_zones.named(zone_name)
-        ours = next((zone for zone in same_name if self.autopilot.owns(zone, vpc_id)), None)
+        ours = self._ours(zone_name, vpc_id)
         if ours is None:
             foreign = self._foreign(zone_name, wanted, vpc_id)
             if foreign:
@@ -97,6 +96,10 @@ class ConsumerZones:
                 removed += self._clear(zone, endpoint_id)
         return tuple(removed)
 
+    def _ours(self, zone_name: str, vpc_id: str) -> HostedZone | None:
+        same_name = self.hosted_zones.named(zone_name)
+        return next((zone for zone in same_name if self.autopilot.owns(zone, vpc_id)), None)
+
     def _foreign(self, zone_name: str, wanted: Iterable[Record], vpc_id: str) -> ZoneOutcome | None:
         """What a zone that is not ours means for the VPC: it is never written to, and may do already what we would."""
         other = self.hosted_zones.in_vpc(zone_name, vpc_id)
@@ -113,13 +116,13 @@ class ConsumerZones:
         )
 
     def _create(self, zone_name: str, vpc_id: str) -> HostedZone | None:
-        """A zone born as ours; None when the VPC got another zone of that name meanwhile."""
+        """A zone born as ours, by another run at this moment perhaps; None when somebody else made one meanwhile."""
         for n in range(_MOST_REFERENCES):
             zone = self.hosted_zones.create(zone_name, vpc_id, self.autopilot.reference(vpc_id, zone_name, n))
             if zone:
                 return zone
             if self.hosted_zones.in_vpc(zone_name, vpc_id):
-                return None
+                return self._ours(zone_name, vpc_id)
         return None
 
     def _clear(self, zone: HostedZone, endpoint_id: str) -> list[str]:

@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 from autopilot.domain.connection import Acceptance, AwsState, Connection, ConnectionRef, Dns, DnsFacet, LedgerRow
 from autopilot.domain.dns_plan import Autopilot, Holder, NoRegionalName, wanted_records
 from autopilot.domain.endpoint import Endpoint
-from autopilot.domain.failures import LedgerChangedMeanwhile, NoConsumerRole
+from autopilot.domain.failures import AwsCallFailed, LedgerChangedMeanwhile, NoConsumerRole
 from autopilot.domain.mode import Mode
 from autopilot.domain.service import EndpointService
 from autopilot.domain.wake_up import WakeUp
@@ -92,12 +92,20 @@ class ConvergeDns:
     def _reach_in_account(self, look: _Look) -> DnsFacet | None:
         owner, region = look.known.connection.owner, look.known.connection.region
         try:
-            consumer = self.consumers.enter(owner, region)
+            return self._reach_through_role(look, self.consumers.enter(owner, region))
         except NoConsumerRole as refusal:
             return self._without_role(look, refusal)
+        except AwsCallFailed as failure:
+            if not failure.needs_a_person:
+                raise
+            return self._facet(look, Dns.BLOCKED, str(failure))
+
+    def _reach_through_role(self, look: _Look, consumer: ConsumerAccount) -> DnsFacet | None:
         endpoint = consumer.endpoint(look.ref.endpoint_id) if look.may_be_in_use else None
         if endpoint is None or endpoint.state.asks_for_no_dns:
             return self._absent(look, consumer)
+        if look.listed is None:
+            return look.known.dns
         return self._present(look, consumer, endpoint) if endpoint.state is AwsState.AVAILABLE else None
 
     def _present(self, look: _Look, consumer: ConsumerAccount, endpoint: Endpoint) -> DnsFacet | None:
@@ -125,7 +133,8 @@ class ConvergeDns:
         targets = tuple(dict.fromkeys((record.name, record.target) for record in wanted))
         facts: dict[str, object] = {
             "vpc_id": endpoint.vpc_id,
-            "zones": tuple(sorted(names_of_zones)),
+            # Zones that the tags named before are kept in mind: they go with the endpoint.
+            "zones": tuple(sorted({*look.known.dns.zones, *names_of_zones})),
             "records": targets,
         }
         if self.mode is Mode.OBSERVE:
@@ -234,14 +243,22 @@ class _Look:
 
     @property
     def gone(self) -> Connection:
-        """The connection as it is once its own account has said that the endpoint is gone."""
+        """The connection as it is once the endpoint is known to be gone."""
         if self.listed and self.listed.state.asks_for_no_dns:
             return self.listed
         return replace(self.known.connection, state=AwsState.DELETED)
 
     def found_connection(self, facet: DnsFacet) -> Connection:
-        is_gone = facet.value is Dns.ABSENT or not self.listed
-        return self.gone if is_gone else self.listed or self.known.connection
+        """AWS's state to remember with this facet.
+
+        An endpoint that is pending again while its names resolve is being modified, or the list is stale: no news.
+        What the list lacks lives on as long as its own account has it, and then the facet is the known one.
+        """
+        if facet.value is Dns.ABSENT or (self.listed is None and facet != self.known.dns):
+            return self.gone
+        if self.listed is None or (self.must_wait and self.known.dns.value.is_settled):
+            return self.known.connection
+        return self.listed
 
 
 def _arrows(records: tuple[tuple[str, str], ...]) -> str:
