@@ -1,15 +1,17 @@
 """`python -m tests.local_aws up|down|env [provider|consumer|stranger]`."""
 
 import argparse
+import sys
 from collections.abc import Callable
 
 from tests.local_aws import control
+from tests.local_aws.deployment import StepFailed, told, up
 
 
 def _up(_account: str) -> None:
-    aws = control.start()
-    control.seed(aws)
-    print(f"The local AWS answers on {aws.endpoint_url}; its state is in {aws.directory / 'state.json'}")
+    aws = up(step=told)
+    print(f"\nThe local AWS answers on {aws.endpoint_url} with both stacks deployed: {aws.directory / 'state.json'}")
+    print('Next: eval "$(make -s env ACCOUNT=consumer)", then any AWS client. `make down` stops it.')
 
 
 def _down(_account: str) -> None:
@@ -28,4 +30,9 @@ if __name__ == "__main__":
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("account", choices=control.ACCOUNTS, nargs="?", default="provider")
     options = parser.parse_args()
-    COMMANDS[options.command](options.account)
+    try:
+        COMMANDS[options.command](options.account)
+    except StepFailed as failure:
+        sys.exit(f"\n{failure}")
+    except FileNotFoundError:
+        sys.exit("No local AWS was started here; `make up` starts one.")

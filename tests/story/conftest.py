@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.story.deployment import up
+from tests.local_aws.deployment import up
 from tests.story.story import Story
 
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from email.message import EmailMessage
 
 from tests.local_aws import control
-from tests.local_aws.control import CONSUMER, STRANGER, LocalAws
-from tests.story.deployment import StepFailed, deploy_consumer, deploy_provider
+from tests.local_aws.control import CONSUMER, STRANGER
+from tests.local_aws.deployment import StepFailed, told, up
 from tests.story.story import Story, wait_for
 
 
 def main() -> int:
     began = time.monotonic()
     try:
-        with prepared() as aws:
+        print("Preparing")
+        with up(step=told) as aws:
             story = Story(aws)
             endpoint_id = a_consumer_connects(story)
             a_stranger_asks(story)
@@ -30,22 +30,6 @@ def main() -> int:
         return 1
     print(f"\nDone in {time.monotonic() - began:.0f} seconds. Everything is stopped; README.md says how to go on.")
     return 0
-
-
-@contextmanager
-def prepared() -> Iterator[LocalAws]:
-    """A local AWS with both stacks deployed, stopped at the end whatever happens."""
-    print("Preparing")
-    with step("the local AWS starts on loopback"):
-        aws = control.start()
-    with aws:
-        with step("a provider with a load balancer, a consumer and a stranger, each with a VPC"):
-            control.seed(aws)
-        with step("sam deploy of template.yaml in the provider's account"):
-            deploy_provider(aws)
-        with step("consumer/template.yaml in the consumer's account, by the stack's own command"):
-            deploy_consumer(aws)
-        yield aws
 
 
 def a_consumer_connects(story: Story) -> str:
@@ -109,15 +93,6 @@ class Teller:
 
     def __call__(self, what: str, detail: str) -> None:
         print(f"  {self._clock() - self._began:6.1f} s  {what:<10} {detail}".rstrip(), flush=True)
-
-
-@contextmanager
-def step(what: str) -> Iterator[None]:
-    """A long step of the preparation: named when it begins, timed when it ends."""
-    began = time.monotonic()
-    print(f"  {what} ...", end="", flush=True)
-    yield
-    print(f" {time.monotonic() - began:.1f} s", flush=True)
 
 
 def show(mail: EmailMessage) -> None:

@@ -12,7 +12,7 @@ from email.message import EmailMessage
 from typing import Any
 
 from tests.local_aws.control import CONSUMER, PROVIDER, STRANGER, LocalAws
-from tests.story.deployment import STACK, StepFailed
+from tests.local_aws.deployment import STACK, StepFailed, outputs
 
 PATIENCE_SECONDS = 60.0
 _GLANCE_SECONDS = 0.1
@@ -84,16 +84,19 @@ class Story:
                 return str(record["ResourceRecords"][0]["Value"])
         return None
 
+    def allowlist(self, account: str, action: str) -> None:
+        """Put a row for the account and all services."""
+        item = {"principal": {"S": account}, "service_id": {"S": "*"}, "action": {"S": action}}
+        self.aws.client("dynamodb", PROVIDER).put_item(TableName=outputs(self.aws)["AllowlistTableName"], Item=item)
+
+    def mail(self, subject: str, text: str = "") -> EmailMessage | None:
+        """The first e-mail with this in its subject and that in its body."""
+        mails = (mail for mail in self.aws.mail() if subject in str(mail["Subject"]))
+        return next((mail for mail in mails if text in mail.get_content()), None)
+
     def mail_about(self, status: str, endpoint_id: str) -> EmailMessage | None:
         """The e-mail that reports this status of this endpoint."""
-        return next(
-            (
-                mail
-                for mail in self.aws.mail()
-                if f"] {status} " in _subject(mail) and endpoint_id in mail.get_content()
-            ),
-            None,
-        )
+        return self.mail(f"] {status} ", endpoint_id)
 
 
 def wait_for[T](what: str, look: Callable[[], T | None], seconds: float = PATIENCE_SECONDS) -> T:
@@ -105,7 +108,3 @@ def wait_for[T](what: str, look: Callable[[], T | None], seconds: float = PATIEN
             return found
         time.sleep(_GLANCE_SECONDS)
     raise StepFailed(f"{what}: not seen within {seconds:.0f} seconds")
-
-
-def _subject(mail: EmailMessage) -> str:
-    return str(mail["Subject"])

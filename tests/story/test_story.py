@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.local_aws.control import CONSUMER, PROVIDER, STRANGER
-from tests.story.deployment import outputs, run
+from tests.local_aws.deployment import outputs, run
 from tests.story.story import Story, wait_for
 
 
@@ -69,7 +69,7 @@ def test_a_stranger_is_held_and_a_row_of_the_allowlist_lets_the_waiting_request_
 
 
 def test_an_entry_that_rejects_disconnects_nobody_else(story: Story) -> None:
-    allowlist(story, STRANGER, "reject")
+    story.allowlist(STRANGER, "reject")
 
     endpoint_id = story.create_endpoint(STRANGER)
 
@@ -114,10 +114,7 @@ def test_a_service_with_a_wrong_tag_is_reported_and_left_alone(story: Story) -> 
     ec2.create_tags(Resources=[service_id], Tags=[{"Key": "autopilot:zone", "Value": "not a domain"}])
     try:
         story.sweep()
-        wait_for(
-            "the notice",
-            lambda: next((mail for mail in story.aws.mail() if f"TAGS of {service_id}" in str(mail["Subject"])), None),
-        )
+        wait_for("the notice", lambda: story.mail(f"TAGS of {service_id}"))
         endpoint_id = story.create_endpoint()
         assert story.connection_state(endpoint_id) == "pendingAcceptance"
     finally:
@@ -143,17 +140,10 @@ def test_a_message_that_nobody_can_read_ends_among_the_dead_letters_with_its_rea
 
 def test_the_first_mail_says_what_is_managed(story: Story) -> None:
     story.sweep()
-    mail = wait_for(
-        "INSTALLED", lambda: next((mail for mail in story.aws.mail() if "INSTALLED" in str(mail["Subject"])), None)
-    )
+    mail = wait_for("INSTALLED", lambda: story.mail("INSTALLED"))
 
     assert story.aws.state.service_id in mail.get_content()
     assert "A CloudTrail trail logs" in mail.get_content()
-
-
-def allowlist(story: Story, account: str, action: str) -> None:
-    item = {"principal": {"S": account}, "service_id": {"S": "*"}, "action": {"S": action}}
-    story.aws.client("dynamodb", PROVIDER).put_item(TableName=outputs(story.aws)["AllowlistTableName"], Item=item)
 
 
 def forget(story: Story, account: str) -> None:

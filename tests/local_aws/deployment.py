@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from tests.local_aws import control
@@ -22,17 +24,11 @@ class StepFailed(Exception):
     """A step did not do what it should; the message says which, and where its log is."""
 
 
-def deploy(aws: LocalAws, **parameters: str) -> None:
-    """Deploy the provider's stack, confirm its e-mail subscriptions, and deploy the consumer's stack.
+def deploy_provider(aws: LocalAws, **parameters: str) -> None:
+    """`sam deploy` of the built template, as the README has it, and its e-mail subscriptions confirmed.
 
     parameters: of template.yaml, over the ones that the story needs. Raises StepFailed.
     """
-    deploy_provider(aws, **parameters)
-    deploy_consumer(aws)
-
-
-def deploy_provider(aws: LocalAws, **parameters: str) -> None:
-    """`sam deploy` of the built template, as the README has it. Raises StepFailed."""
     values = {
         "Email": EMAIL,
         "OrganizationId": "o-autopilot01",
@@ -96,13 +92,33 @@ def run(aws: LocalAws, step: str, command: list[str], environment: Mapping[str, 
     return log.read_text()
 
 
-def up(directory: Path = PROJECT / ".local") -> LocalAws:
-    """A local AWS with everything in it and both stacks deployed. It is stopped again if that fails."""
-    aws = control.start(directory)
+type Step = Callable[[str], AbstractContextManager[object]]
+
+
+def up(directory: Path = PROJECT / ".local", step: Step = nullcontext, **parameters: str) -> LocalAws:
+    """A local AWS with everything in it and both stacks deployed. It is stopped again if that fails.
+
+    step: entered around each part with what it is, `told` to print it. parameters: as for `deploy_provider`.
+    """
+    with step("the local AWS starts on loopback"):
+        aws = control.start(directory)
     try:
-        control.seed(aws)
-        deploy(aws)
+        with step("a provider with a load balancer, a consumer and a stranger, each with a VPC"):
+            control.seed(aws)
+        with step("sam deploy of template.yaml in the provider's account"):
+            deploy_provider(aws, **parameters)
+        with step("consumer/template.yaml in the consumer's account, by the stack's own command"):
+            deploy_consumer(aws)
     except BaseException:
         aws.stop()
         raise
     return aws
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """A long step, named when it begins and timed when it ends."""
+    began = time.monotonic()
+    print(f"  {what} ...", end="", flush=True)
+    yield
+    print(f" {time.monotonic() - began:.1f} s", flush=True)

@@ -1,0 +1,81 @@
+"""Each role may do what its function does, and nothing else: IAM enforcement watches a story that needs every action."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
+import pytest
+
+from tests.local_aws.control import CONSUMER, PROVIDER, STRANGER
+from tests.local_aws.deployment import STACK, outputs, up
+from tests.story.story import Story, wait_for
+
+# What AWS does with a role on the function's behalf and no local AWS does.
+_DONE_BY_AWS = {
+    "logs:CreateLogStream": "the Lambda service writes the log",
+    "logs:PutLogEvents": "the Lambda service writes the log",
+    "dynamodb:ListStreams": "the event source mapping is made with it",
+}
+# Only a batch that failed to the end goes there; tests/story/test_local_aws.py shows such a batch.
+_ONLY_AT_THE_END = {"sqs:SendMessage"}
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """A story in which each role needs everything that it may do."""
+    with up(tmp_path_factory.mktemp("local-aws")) as aws:
+        story = Story(aws)
+        endpoint_id = story.create_endpoint()
+        wait_for("READY", lambda: story.mail_about("READY", endpoint_id))
+        story.allowlist(STRANGER, "reject")
+        rejected = story.create_endpoint(STRANGER)
+        wait_for("REJECTED", lambda: story.mail_about("REJECTED", rejected))
+        for queue in ("RequestsQueueUrl", "DnsQueueUrl"):
+            aws.client("sqs", PROVIDER).send_message(QueueUrl=outputs(aws)[queue], MessageBody="a poem")
+        story.delete_endpoint(endpoint_id)
+        wait_for("RETIRED", lambda: story.mail_about("RETIRED", endpoint_id))
+        story.sweep()
+        wait_for("INSTALLED", lambda: story.mail("INSTALLED"))
+        yield story
+
+
+def test_no_call_was_denied_to_any_role(told: Story) -> None:
+    denied = [decision for decision in told.aws.decisions(decision="deny") if decision.principal_role]
+
+    # The stranger's account has no role for Autopilot; that refusal is part of the story.
+    assert [decision for decision in denied if decision.action != "sts:AssumeRole"] == []
+
+
+@pytest.mark.parametrize("role", ["DecideConnectionRole", "ConvergeDnsRole", "ReportStatusRole", "SweepRole"])
+def test_a_role_needs_every_action_it_has(told: Story, role: str) -> None:
+    name, granted = granted_to(told, PROVIDER, STACK, role)
+
+    unused = granted - used_by(told, name, granted)
+    assert unused - _DONE_BY_AWS.keys() <= (_ONLY_AT_THE_END if role in ("ReportStatusRole", "SweepRole") else set())
+
+
+def test_the_consumers_role_needs_every_action_it_has(told: Story) -> None:
+    name, granted = granted_to(told, CONSUMER, "privatelink-autopilot-consumer", "ConsumerRole")
+
+    assert granted - used_by(told, name, granted) == set()
+
+
+def granted_to(story: Story, account: str, stack: str, logical_id: str) -> tuple[str, set[str]]:
+    """The name of a stack's role, and the actions its policies allow."""
+    cloudformation, iam = story.aws.client("cloudformation", account), story.aws.client("iam", account)
+    resource = cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId=logical_id)
+    name = resource["StackResourceDetail"]["PhysicalResourceId"]
+    granted: set[str] = set()
+    for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+        document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+        for statement in document["Statement"]:
+            actions = statement["Action"]
+            granted |= {actions} if isinstance(actions, str) else set(actions)
+    return name, granted
+
+
+def used_by(story: Story, role: str, granted: set[str]) -> set[str]:
+    """Those of the granted actions, `kms:GenerateDataKey*` and the like, that the role was seen to use."""
+    seen = {decision.action for decision in story.aws.decisions(role=role, decision="allow")}
+    return {action for action in granted if any(fnmatchcase(used, action) for used in seen)}
