@@ -137,18 +137,20 @@ def test_a_refused_call_says_which_and_why(services: EndpointServices) -> None:
 
 
 @pytest.mark.parametrize("is_real", [True], indirect=True)
-def test_the_list_of_services_is_read_once_a_minute_and_connections_every_time(
-    landscape: Landscape, clock: Clock
-) -> None:
+def test_a_service_at_work_is_looked_up_once_a_minute_and_all_else_is_read(landscape: Landscape, clock: Clock) -> None:
     ec2 = session(PROVIDER).client("ec2")
     reads = real.requests_of(ec2, "DescribeVpcEndpointServiceConfigurations")
     listings = real.requests_of(ec2, "DescribeVpcEndpointConnections")
-    services, service_id = Ec2EndpointServices(ec2, clock), landscape.service()
+    services, service_id, unmanaged = Ec2EndpointServices(ec2, clock), landscape.service(), landscape.service({})
 
     for _ in range(3):
-        services.all()
         services.find(service_id)
         list(services.connections(service_id))
         clock.advance(19)
-
     assert (len(reads), len(listings)) == (1, 3)
+
+    services.find(unmanaged)
+    assert len(reads) == 2
+    services.all()
+    services.all()
+    assert len(reads) == 4

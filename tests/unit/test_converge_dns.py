@@ -236,6 +236,20 @@ def test_a_record_of_a_live_endpoint_of_ours_is_a_conflict(autopilot: FakeAutopi
     assert autopilot.aws.resolves(vpc, API) == target(autopilot, first)
 
 
+def test_a_name_moves_to_its_next_holder_as_soon_as_it_is_free(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    service_id, elsewhere = autopilot.aws.service(), autopilot.aws.new_vpc(STRANGER)
+    blue, green = autopilot.ready(vpc, service_id), autopilot.connected(vpc, service_id)
+    autopilot.connected(elsewhere, service_id)
+    autopilot.converge(green)
+    autopilot.aws.delete(blue)
+    autopilot.converge(blue)
+
+    (wake_up,) = autopilot.dns_queue.take()
+    assert wake_up.endpoint_id == green.endpoint_id
+    assert autopilot.settle(green) is Dns.PRESENT
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, green)
+
+
 def test_a_record_of_an_endpoint_that_is_gone_is_taken_over(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     service_id = autopilot.aws.service()
     first = autopilot.ready(vpc, service_id)

@@ -12,7 +12,7 @@ from autopilot.domain.mode import Mode
 from autopilot.domain.wake_up import SeenBy, WakeUp
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, FakeAutopilot, event, notification
 from tests.fakes.calls import Crash
-from tests.fakes.landscape import CONSUMER, MANAGED, STRANGER
+from tests.fakes.landscape import CONSUMER, MANAGED, STRANGER, ZONE
 
 ACCEPT, REJECT = "AcceptVpcEndpointConnections", "RejectVpcEndpointConnections"
 LONGEST_WAIT_SECONDS = 15 * 60
@@ -258,6 +258,15 @@ def test_a_wake_up_that_names_no_service_finds_it_and_does_not_multiply(autopilo
     assert not autopilot.requests_queue.sent
 
 
+def test_a_refused_endpoint_of_a_wake_up_without_a_service_is_looked_at_again(autopilot: FakeAutopilot) -> None:
+    ref = requested(autopilot)
+    autopilot.aws.accept(ref)
+    autopilot.services.shown = stale(autopilot, ref)
+    autopilot.decide(replace(notification(ref), service_id=None))
+
+    assert autopilot.requests_queue.take() == [notification(ref).put_back()]
+
+
 def test_a_wake_up_that_names_nothing_looks_at_all_that_wait(autopilot: FakeAutopilot) -> None:
     refs = [requested(autopilot), requested(autopilot), requested(autopilot, STRANGER)]
     autopilot.decide(WakeUp(None, None, None, None, SeenBy.NOTIFICATION))
@@ -277,8 +286,6 @@ def test_a_wake_up_that_names_nothing_looks_at_all_that_wait(autopilot: FakeAuto
         {"Name": "payments"},
         {"autopilot": "yes"},
         MANAGED | {"autopilot": "Enabled"},
-        MANAGED | {"autopilot:zone": "*.example.com"},
-        {"autopilot": "enabled", "autopilot:zone": "example.com"},
     ],
 )
 def test_a_service_that_is_not_ours_to_touch_is_left_alone(autopilot: FakeAutopilot, tags: dict[str, str]) -> None:
@@ -288,6 +295,20 @@ def test_a_service_that_is_not_ours_to_touch_is_left_alone(autopilot: FakeAutopi
     assert state(autopilot, ref) is AwsState.PENDING_ACCEPTANCE
     assert not {"UpdateItem", "BatchGetItem", "SendMessageBatch", ACCEPT} & set(autopilot.calls.made)
     assert not outcome.failed
+
+
+@pytest.mark.parametrize("zone", ["*.example.com", "nonsense", ""])
+def test_a_service_with_wrong_tags_is_left_alone_until_somebody_mends_them(autopilot: FakeAutopilot, zone: str) -> None:
+    ref = requested(autopilot, service_id=autopilot.aws.service(MANAGED | {"autopilot:zone": zone}))
+    autopilot.decide(event(ref))
+    assert state(autopilot, ref) is AwsState.PENDING_ACCEPTANCE
+    assert not {"UpdateItem", "BatchGetItem", ACCEPT} & set(autopilot.calls.made)
+    assert autopilot.requests_queue.sent == [(event(ref).put_back(), 5)]
+
+    autopilot.aws.tag(ref.service_id, autopilot_zone=ZONE)
+    autopilot.decide(*autopilot.requests_queue.take())
+
+    assert state(autopilot, ref) is AwsState.PENDING
 
 
 def test_a_service_that_is_not_the_accounts_is_dropped(autopilot: FakeAutopilot) -> None:

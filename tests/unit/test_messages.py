@@ -21,7 +21,7 @@ TWO_ENDPOINTS = {"Type": "Notification", "Message": f"{FIRST.endpoint_id} and {S
 
 
 class Visibility:
-    """The part of the queue that failed messages meet. Messages come back as (receipt handle, receives)."""
+    """The part of the queue that failed messages meet. They come back as (receipt handle, pause in seconds)."""
 
     def __init__(self, *, refuses: bool = False) -> None:
         self.shown: list[tuple[str, int]] = []
@@ -84,7 +84,15 @@ def test_only_the_messages_whose_wake_ups_failed_come_again_and_soon() -> None:
     answer = work_off(batch(bodies, receives=3), queue.as_queue(), work(SECOND))
 
     assert failed(answer) == ["message-1"]
-    assert queue.shown == [("handle-1", 3)]
+    assert queue.shown == [("handle-1", 8)]
+
+
+@pytest.mark.parametrize(("receives", "pause_seconds"), [(1, 2), (2, 4), (4, 16), (6, 60), (50, 60)])
+def test_pauses_grow_to_a_minute(receives: int, pause_seconds: int) -> None:
+    queue = Visibility()
+    work_off(batch([FIRST.to_body()], receives), queue.as_queue(), work(FIRST))
+
+    assert queue.shown == [("handle-0", pause_seconds)]
 
 
 def test_every_message_of_a_failed_wake_up_comes_again() -> None:
@@ -102,10 +110,12 @@ def test_a_message_comes_again_when_one_of_its_endpoints_failed() -> None:
 
 def test_an_unreadable_message_stops_no_other_and_comes_again_until_it_is_a_dead_letter() -> None:
     seen: list[WakeUp] = []
-    answer = work_off(batch([UNREADABLE, FIRST.to_body()]), Visibility().as_queue(), work(seen=seen))
+    queue = Visibility()
+    answer = work_off(batch([UNREADABLE, FIRST.to_body()]), queue.as_queue(), work(seen=seen))
 
     assert seen == [FIRST]
     assert failed(answer) == ["message-0"]
+    assert queue.shown == [("handle-0", 0)]
 
 
 def test_a_batch_that_fails_altogether_is_answered_and_not_raised() -> None:

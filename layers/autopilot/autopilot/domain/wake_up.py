@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
+from autopilot.domain.connection import Connection
+
 _PAUSES_SECONDS = (5, 10, 20, 30)
 _LONGEST_WAIT_SECONDS = 15 * 60
 
@@ -38,6 +40,12 @@ class WakeUp:
     seen_by: SeenBy
     waited: int = 0
     waited_seconds: int = 0
+
+    @staticmethod
+    def about(connection: Connection, seen_by: SeenBy) -> WakeUp:
+        """A wake-up of our own that knows everything a describe of this connection can be narrowed by."""
+        ref = connection.ref
+        return WakeUp(ref.service_id, ref.endpoint_id, connection.owner, connection.region, seen_by)
 
     @property
     def pause_seconds(self) -> int:

@@ -14,7 +14,7 @@ from autopilot.domain.endpoint import Endpoint
 from autopilot.domain.failures import AwsCallFailed, LedgerChangedMeanwhile, NoConsumerRole
 from autopilot.domain.mode import Mode
 from autopilot.domain.service import EndpointService
-from autopilot.domain.wake_up import WakeUp
+from autopilot.domain.wake_up import SeenBy, WakeUp
 from autopilot.use_cases.consumer_zones import ConsumerZones
 from autopilot.use_cases.ports import ConsumerAccount, ConsumerAccounts, EndpointServices, Ledger, Queue
 
@@ -162,8 +162,20 @@ class ConvergeDns:
             return self._observed(look, [f"would remove {what}" for what in removed])
         if not removed and look.known.dns.value is Dns.ABSENT:
             return look.known.dns
+        if removed:
+            self._wake_successors(look)
         done = f"removed {', '.join(removed)}" if removed else "there was no DNS of ours to remove"
         return self._facet(look, Dns.ABSENT, f"the endpoint is {look.gone.state}; {done}", change_ids=())
+
+    def _wake_successors(self, look: _Look) -> None:
+        """A name is free: an endpoint that was refused it, the green of blue and green, need not wait for the sweep."""
+        owner = look.known.connection.owner
+        blocked = [
+            row.connection
+            for row in self.ledger.rows_of(look.ref.service_id)
+            if row.dns.value is Dns.BLOCKED and row.connection.owner == owner and row.ref != look.ref
+        ]
+        self.dns_queue.send((WakeUp.about(connection, SeenBy.EVENT), 0) for connection in blocked)
 
     def _without_role(self, look: _Look, refusal: NoConsumerRole) -> DnsFacet:
         """Usable all the same; and where nothing of ours is left behind, there is nothing to do."""

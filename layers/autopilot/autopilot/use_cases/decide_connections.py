@@ -198,7 +198,8 @@ class DecideConnections:
         known = look.row.acceptance
         decided_by = str(decision.entry.key) if decision.entry else decided_by
         if self.mode is Mode.OBSERVE:
-            facet = known.would_become(f"would be {decision.sentence}")
+            verb = "would be" if look.state is AwsState.PENDING_ACCEPTANCE else "is"
+            facet = known.would_become(f"{verb} {decision.sentence}")
             if facet == known:
                 return None
         else:
@@ -215,7 +216,7 @@ class DecideConnections:
             return None
 
     def _hand_on(self, looks: Iterable[_Look]) -> None:
-        wake_ups = [(_wake_up(look.row), _delay(look.state)) for look in looks]
+        wake_ups = [(look.own_wake_up, _delay(look.state)) for look in looks]
         if wake_ups:
             self.dns_queue.send(wake_ups)
 
@@ -237,7 +238,12 @@ class _Look:
 
     @property
     def next_wake_up(self) -> WakeUp:
-        return self.wake_up or _wake_up(self.row)
+        """What woke us, with the service that is known by now."""
+        return replace(self.wake_up or self.own_wake_up, service_id=self.ref.service_id)
+
+    @property
+    def own_wake_up(self) -> WakeUp:
+        return WakeUp.about(self.row.connection, SeenBy(self.row.seen_by))
 
 
 def _row(service: EndpointService, connection: Connection, known: LedgerRow | None, seen_by: SeenBy) -> LedgerRow:
@@ -245,11 +251,6 @@ def _row(service: EndpointService, connection: Connection, known: LedgerRow | No
     if known is None:
         return LedgerRow(connection, seen_by, service.title)
     return replace(known, connection=connection, service_title=service.title)
-
-
-def _wake_up(row: LedgerRow) -> WakeUp:
-    connection = row.connection
-    return WakeUp(row.ref.service_id, row.ref.endpoint_id, connection.owner, connection.region, SeenBy(row.seen_by))
 
 
 def _delay(state: AwsState) -> int:

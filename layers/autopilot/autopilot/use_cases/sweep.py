@@ -60,7 +60,7 @@ class Sweep:
         for service in self.services.all():
             if service.managed and not service.problem:
                 waiting = self.services.connections(service.service_id, state=AwsState.PENDING_ACCEPTANCE)
-                self.requests_queue.send((_wake_up(connection), 0) for connection in waiting)
+                self.requests_queue.send((WakeUp.about(connection, SeenBy.SWEEP), 0) for connection in waiting)
 
     def _sweep(self, service: EndpointService, counts: Counter[str]) -> None:
         unlisted = {row.ref: row for row in self.ledger.rows_of(service.service_id)}
@@ -74,8 +74,8 @@ class Sweep:
             elif row and self._asks_for_dns(service, connection, row):
                 to_converge.append(connection)
         to_converge += [row.connection for row in unlisted.values() if row.dns.value is not Dns.ABSENT]
-        self.requests_queue.send((_wake_up(connection), 0) for connection in to_decide)
-        self.dns_queue.send((_wake_up(connection), 0) for connection in to_converge)
+        self.requests_queue.send((WakeUp.about(connection, SeenBy.SWEEP), 0) for connection in to_decide)
+        self.dns_queue.send((WakeUp.about(connection, SeenBy.SWEEP), 0) for connection in to_converge)
         counts["to_decide"] += len(to_decide)
         counts["to_converge"] += len(to_converge)
 
@@ -90,7 +90,8 @@ class Sweep:
             return False
         match row.dns.value:
             case Dns.PRESENT | Dns.CONSUMERS_OWN:
-                return False
+                known = {name for name, _ in row.dns.records}
+                return any(name.fqdn not in known for name in service.names)
             case Dns.UNDECLARED:
                 return bool(service.names)
             case Dns.NO_ROLE | Dns.BLOCKED:
@@ -147,15 +148,14 @@ def _asks_for_a_decision(connection: Connection, row: LedgerRow | None, mode: Mo
         return not connection.state.asks_for_no_dns
     if mode is Mode.OBSERVE and row.acceptance.would:
         return False
-    is_undone = row.acceptance.value in (Acceptance.ACCEPTING, Acceptance.REJECTING)
-    is_unknown = row.acceptance.value in (Acceptance.UNDECIDED, Acceptance.HELD)
-    return is_undone or (is_unknown and not connection.state.asks_for_no_dns)
+    match connection.state:
+        case AwsState.REJECTED:
+            return row.acceptance.value not in (Acceptance.REJECTED, Acceptance.REVOKED)
+        case AwsState.PENDING | AwsState.AVAILABLE:
+            return row.acceptance.value not in (Acceptance.ACCEPTED, Acceptance.ADOPTED)
+        case _:
+            return False
 
 
 def _declaration(service: EndpointService) -> str:
     return ", ".join(name.fqdn for name in service.names) or "no names declared"
-
-
-def _wake_up(connection: Connection) -> WakeUp:
-    ref = connection.ref
-    return WakeUp(ref.service_id, ref.endpoint_id, connection.owner, connection.region, SeenBy.SWEEP)
