@@ -7,12 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from textwrap import shorten
 
 from autopilot.domain.connection import Connection
 
 EVERY_SERVICE = "*"
 EVERYBODY = "*"
 _ACCOUNT = re.compile(r"[0-9]{12}")
+_LONGEST_NOTE = 200
 _ENDPOINT = re.compile(r"vpce-[0-9a-f]{8,17}")
 
 
@@ -113,7 +115,7 @@ def _sentence(entry: AllowlistEntry) -> str:
     }[entry.action]
     services = "all services" if entry.key.service_id == EVERY_SERVICE else entry.key.service_id
     until = f" until {entry.expires_at:%Y-%m-%dT%H:%M:%SZ}" if entry.expires_at else ""
-    note = f", note: {entry.note}" if entry.note else ""
+    note = f", note: {shorten(entry.note, _LONGEST_NOTE)}" if entry.note else ""
     return f"{done}: {_named(entry.key.principal)} is {listed} for {services}{until}{note}"
 
 

@@ -40,6 +40,8 @@ def parse_names(zone: str, records: str) -> tuple[Name, ...]:
 def _name(record: str, apex: str) -> Name:
     if record == "@":
         return Name(apex, apex)
+    if record == apex or record.endswith(f".{apex}"):
+        raise MalformedName(f"record {record!r} repeats its zone; expected it relative to {apex!r}, or '@' for the zone")
     fqdn = f"{record}.{apex}"
     if record.startswith("*"):
         legal = record == "*" or (record.startswith("*.") and _is_name(fqdn[2:]))
