@@ -89,16 +89,14 @@ class FakeAutopilot:
             self.services, self.ledger, self.requests_queue, self.dns_queue, self.trails, self.mode, self.clock
         )
 
+    @property
+    def report_status(self) -> ReportStatus:
+        installation = Installation(US, f"ProviderAccount={PROVIDER}", "Allowlist", "Ledger")
+        return ReportStatus(self.topic, self.bus, self.ledger, self.mailed, installation)
+
     def report(self) -> None:
         """Tell what the ledger's stream holds."""
-        report_status = ReportStatus(
-            self.topic,
-            self.bus,
-            self.ledger,
-            self.mailed,
-            Installation(US, f"ProviderAccount={PROVIDER}", "Allowlist", "Ledger"),
-        )
-        report_status(*self.ledger.stream())
+        self.report_status(*self.ledger.stream())
 
     def row(self, ref: ConnectionRef) -> LedgerRow:
         return self.ledger.rows([ref])[ref]
