@@ -12,7 +12,7 @@ from autopilot.domain.wake_up import WakeUp
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, SECONDS_TO_INSYNC, US, FakeAutopilot, event
 from tests.fakes.calls import Crash
 from tests.fakes.hosted_zones import FakeHostedZones
-from tests.fakes.landscape import CONSUMER, MANAGED, REGION, STRANGER, ZONE, Vpc
+from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc
 
 API = f"api.{ZONE}"
 CREATE, CHANGE, DELETE = "CreateHostedZone", "ChangeResourceRecordSets", "DeleteHostedZone"
@@ -96,7 +96,7 @@ def test_the_zone_is_born_as_ours(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     autopilot.ready(vpc)
     (zone,) = autopilot.consumers.enter(CONSUMER, REGION).hosted_zones.named(ZONE)
 
-    assert zone.caller_reference == US.reference(vpc.vpc_id, ZONE, 0)
+    assert US.owns(zone, vpc.vpc_id)
 
 
 @pytest.mark.parametrize(("ip_address_type", "types"), [("ipv4", ["A"]), ("dualstack", ["A", "AAAA"])])
@@ -213,6 +213,25 @@ def test_a_foreign_zone_that_already_does_it_is_ready(autopilot: FakeAutopilot, 
     assert autopilot.converge(ref) is Dns.CONSUMERS_OWN
     assert autopilot.row(ref).status is Status.READY
     assert not ROUTE_53_WRITES & set(autopilot.calls.made)
+
+
+def test_a_name_that_awss_private_dns_resolves_is_ready(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = autopilot.connected(vpc, autopilot.aws.service())
+    change = {"ServiceId": ref.service_id}
+    autopilot.aws.ec2(PROVIDER, "ModifyVpcEndpointServiceConfiguration", PrivateDnsName=API, **change)
+    autopilot.aws.ec2(PROVIDER, "StartVpcEndpointServicePrivateDnsVerification", **change)
+    autopilot.aws.ec2(CONSUMER, "ModifyVpcEndpoint", VpcEndpointId=ref.endpoint_id, PrivateDnsEnabled=True)
+
+    assert autopilot.converge(ref) is Dns.CONSUMERS_OWN
+    assert autopilot.row(ref).status is Status.READY
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
+    assert not ROUTE_53_WRITES & set(autopilot.calls.made)
+
+    autopilot.aws.tag(ref.service_id, autopilot_records="api ledger")
+    autopilot.sweep()
+    assert [wake_up.endpoint_id for wake_up in autopilot.dns_queue.take()] == [ref.endpoint_id]
+    assert autopilot.settle(ref) is Dns.PRESENT
+    assert autopilot.aws.resolves(vpc, f"ledger.{ZONE}") == target(autopilot, ref)
 
 
 def test_another_accounts_zone_in_the_vpc_is_not_ours_to_read(autopilot: FakeAutopilot, vpc: Vpc) -> None:
@@ -412,14 +431,29 @@ def test_a_zone_that_the_tags_no_longer_name_goes_with_the_endpoint(autopilot: F
 
 def test_a_zone_is_made_again_under_a_new_reference(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     service_id = autopilot.aws.service()
-    for n in range(3):
+    for _ in range(60):
         ref = autopilot.ready(vpc, service_id)
+        autopilot.aws.delete(ref)
+        autopilot.converge(ref)
+        assert autopilot.aws.zones_in(vpc) == set()
+
+    assert autopilot.calls.made.count(CREATE) == autopilot.calls.made.count(DELETE) == 60
+
+
+def test_a_zone_that_comes_and_goes_within_a_minute_is_made_under_the_next_number(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    service_id = autopilot.aws.service()
+    first, second = (autopilot.connected(vpc, service_id) for _ in range(2))
+    references = []
+    for ref in (first, second):
+        autopilot.converge(ref)
         (zone,) = autopilot.consumers.enter(CONSUMER, REGION).hosted_zones.named(ZONE)
-        assert zone.caller_reference == US.reference(vpc.vpc_id, ZONE, n)
+        references.append(int(zone.caller_reference.rpartition(":")[2]))
         autopilot.aws.delete(ref)
         autopilot.converge(ref)
 
-    assert autopilot.aws.zones_in(vpc) == set()
+    assert references[1] == references[0] + 1
 
 
 def test_without_a_role_what_stays_behind_is_told(autopilot: FakeAutopilot, vpc: Vpc) -> None:

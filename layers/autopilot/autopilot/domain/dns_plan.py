@@ -78,7 +78,10 @@ class Autopilot:
         )
 
     def reference(self, vpc_id: str, zone_name: str, n: int) -> str:
-        """The `CallerReference` of the n-th zone of this name for this VPC. At most 128 characters."""
+        """The `CallerReference` of a zone of this name for this VPC. n: one that was never used for it before.
+
+        At most 128 characters.
+        """
         return ":".join((_SCHEME, self.account, self.region, vpc_id, _digest(zone_name), str(n)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from aws_lambda_powertools import Logger
 
@@ -22,8 +23,10 @@ from autopilot.use_cases.ports import HostedZones
 
 logger = Logger(child=True)
 
-# Each deletion of a zone uses one reference up for ever; nobody deletes and remakes a zone this often.
-_MOST_REFERENCES = 50
+# A reference serves once, even when its zone is gone. They are numbered from the minute on, so that a zone can be
+# made and removed for years; two runs in one minute still name the same one, and only one of them makes the zone.
+_SECONDS_A_REFERENCE = 60
+_MOST_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class ConsumerZones:
     autopilot: Autopilot
     mode: Mode
     holder_of: Callable[[str], Holder]
+    clock: Callable[[], datetime]
 
     def present(
         self, zone_name: str, wanted: Sequence[Record], vpc_id: str, endpoint_id: str, *, is_known_insync: bool
@@ -77,7 +81,7 @@ class ConsumerZones:
         ours = ours or self._create(zone_name, vpc_id)
         if ours is None:
             return self._foreign(zone_name, wanted, vpc_id) or ZoneOutcome(
-                blocked=f"Route 53 refused {_MOST_REFERENCES} references for the zone {zone_name} of {vpc_id}"
+                blocked=f"Route 53 refused {_MOST_TRIES} references for the zone {zone_name} of {vpc_id}"
             )
         logger.info(
             f"writing to zone {zone_name} ({ours.zone_id}) of {vpc_id}: {_listed(changes)}",
@@ -117,7 +121,8 @@ class ConsumerZones:
 
     def _create(self, zone_name: str, vpc_id: str) -> HostedZone | None:
         """A zone born as ours, by another run at this moment perhaps; None when somebody else made one meanwhile."""
-        for n in range(_MOST_REFERENCES):
+        first = int(self.clock().timestamp()) // _SECONDS_A_REFERENCE
+        for n in range(first, first + _MOST_TRIES):
             zone = self.hosted_zones.create(zone_name, vpc_id, self.autopilot.reference(vpc_id, zone_name, n))
             if zone:
                 return zone

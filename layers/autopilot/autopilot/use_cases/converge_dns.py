@@ -117,9 +117,12 @@ class ConvergeDns:
             logger.info(str(early), extra={"endpoint_id": look.ref.endpoint_id})
             return None
         zones = self._zones(consumer)
+        # A name that AWS's private DNS gives the VPC is among the endpoint's own entries.
+        resolved = {entry.name for entry in endpoint.dns_entries}
         names_of_zones: dict[str, set[str]] = {}
         for name in look.service.names:
-            names_of_zones.setdefault(name.zone, set()).add(name.fqdn)
+            if name.fqdn not in resolved:
+                names_of_zones.setdefault(name.zone, set()).add(name.fqdn)
         outcomes = [
             zones.present(
                 zone,
@@ -142,7 +145,8 @@ class ConvergeDns:
         if blocks := [outcome.blocked for outcome in outcomes if outcome.blocked]:
             return self._facet(look, Dns.BLOCKED, "; ".join(blocks), **facts)
         if all(outcome.is_consumers_own for outcome in outcomes):
-            return self._facet(look, Dns.CONSUMERS_OWN, f"the consumer's own zone does it: {_arrows(targets)}", **facts)
+            reason = f"the consumer's own zone or AWS's private DNS does it: {_arrows(targets)}"
+            return self._facet(look, Dns.CONSUMERS_OWN, reason, **facts)
         # Written down before it is asked for: a change that nobody remembers could not be waited for.
         pending = tuple(outcome.change_id for outcome in outcomes if outcome.change_id) or tuple(
             change for change in look.known.dns.change_ids if not consumer.hosted_zones.is_insync(change)
@@ -191,7 +195,7 @@ class ConvergeDns:
         return self._facet(look, Dns.ABSENT, f"the endpoint is {look.gone.state}; there was no DNS of ours to remove")
 
     def _zones(self, consumer: ConsumerAccount) -> ConsumerZones:
-        return ConsumerZones(consumer.hosted_zones, self.autopilot, self.mode, self._holder)
+        return ConsumerZones(consumer.hosted_zones, self.autopilot, self.mode, self._holder, self.clock)
 
     def _holder(self, endpoint_id: str) -> Holder:
         ref = self.ledger.find(endpoint_id)
