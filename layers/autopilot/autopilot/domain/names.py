@@ -41,7 +41,9 @@ def _name(record: str, apex: str) -> Name:
     if record == "@":
         return Name(apex, apex)
     if record == apex or record.endswith(f".{apex}"):
-        raise MalformedName(f"record {record!r} repeats its zone; expected it relative to {apex!r}, or '@' for the zone")
+        raise MalformedName(
+            f"record {record!r} repeats its zone; expected it relative to {apex!r}, or '@' for the zone"
+        )
     fqdn = f"{record}.{apex}"
     if record.startswith("*"):
         legal = record == "*" or (record.startswith("*.") and _is_name(fqdn[2:]))
