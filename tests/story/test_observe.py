@@ -1,4 +1,4 @@
-"""Observe is a mode of the whole system: it says what it would do and changes nothing; switching it off then does it."""
+"""Observe is a mode of the whole system: it says what it would do and changes nothing; enforce then does it."""
 
 from __future__ import annotations
 

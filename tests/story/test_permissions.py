@@ -1,4 +1,4 @@
-"""Each role may do what its function does, and nothing else: IAM enforcement watches a story that needs every action."""
+"""Each role may do what its function does, and nothing else: a story that needs every action shows it."""
 
 from __future__ import annotations
 
