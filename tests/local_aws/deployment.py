@@ -62,13 +62,21 @@ def deploy_provider(aws: LocalAws, **parameters: str) -> None:
 
 def deploy_consumer(aws: LocalAws) -> None:
     """The command that the provider's stack has ready for a consumer, run in the consumer's account."""
-    run(aws, "consumer-deploy", ["sh", "-c", outputs(aws)["DeployConsumer"]], aws.env(CONSUMER))
+    shell(aws, "consumer-deploy", outputs(aws)["DeployConsumer"], CONSUMER)
 
 
 def outputs(aws: LocalAws) -> dict[str, str]:
     """The outputs of the provider's stack."""
     stack = aws.client("cloudformation", PROVIDER).describe_stacks(StackName=STACK)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def shell(aws: LocalAws, step: str, command: str, account: str) -> str:
+    """Run a command that people are told to type, in this account; what it printed. Raises StepFailed.
+
+    The AWS CLI's own script does not start from a path with a space in it.
+    """
+    return run(aws, step, ["sh", "-c", 'aws() { python -m awscli "$@"; }; ' + command], aws.env(account))
 
 
 def run(aws: LocalAws, step: str, command: list[str], environment: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.local_aws.control import CONSUMER, PROVIDER, STRANGER
-from tests.local_aws.deployment import outputs, run
+from tests.local_aws.deployment import outputs, shell
 from tests.story.story import Story, wait_for
 
 
@@ -31,14 +31,12 @@ def is_gone(story: Story, endpoint_id: str) -> bool:
 
 def test_an_endpoint_made_by_the_plain_aws_cli_gets_its_name_and_loses_it_when_it_goes(story: Story) -> None:
     state = story.aws.state
-    made = run(
+    made = shell(
         story.aws,
         "create-vpc-endpoint",
-        [
-            *("aws", "ec2", "create-vpc-endpoint", "--vpc-endpoint-type", "Interface"),
-            *("--service-name", state.service_name, "--vpc-id", state.vpc_id, "--subnet-ids", *state.subnet_ids),
-        ],
-        story.aws.env(CONSUMER),
+        f"aws ec2 create-vpc-endpoint --vpc-endpoint-type Interface --service-name {state.service_name} "
+        f"--vpc-id {state.vpc_id} --subnet-ids {' '.join(state.subnet_ids)}",
+        CONSUMER,
     )
     endpoint_id = json.loads(made)["VpcEndpoint"]["VpcEndpointId"]
 
@@ -59,7 +57,7 @@ def test_a_stranger_is_held_and_a_row_of_the_allowlist_lets_the_waiting_request_
     assert "reject-vpc-endpoint-connections" in mail.get_content()
 
     allow = next(line.strip() for line in mail.get_content().splitlines() if "dynamodb put-item" in line)
-    run(story.aws, "allow", ["sh", "-c", allow], story.aws.env(PROVIDER))
+    shell(story.aws, "allow", allow, PROVIDER)
     wait_for("acceptance", lambda: story.connection_state(endpoint_id) in ("pending", "available"), 20)
     wait_for("CONNECTED", lambda: story.mail_about("CONNECTED", endpoint_id))
 
