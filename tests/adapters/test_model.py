@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from tests.local_aws import cloudtrail, tables
 from tests.local_aws.hosted_zones import Resolution
 from tests.local_aws.moto_door import REGION, client, moto_aws, session
+from tests.local_aws.organizations import MANAGEMENT, PROD, ROOT, SANDBOX, WORKLOADS
 from tests.local_aws.privatelink import ApiCall, Notification
 from tests.local_aws.wire import Doors
 
@@ -184,6 +188,36 @@ class TestEndpointServices:
         rows = world.provider.describe_vpc_endpoint_service_permissions(ServiceId=service_id)["AllowedPrincipals"]
         assert [row["PrincipalType"] for row in rows] == ["Account", "Role"]
 
+    def test_permissions_come_in_pages(self, world: World) -> None:
+        accounts = [f"arn:aws:iam::{number:012}:root" for number in range(7)]
+        service_id = world.service(tuple(accounts))["ServiceId"]
+        pages = world.provider.get_paginator("describe_vpc_endpoint_service_permissions").paginate(
+            ServiceId=service_id, PaginationConfig={"PageSize": 5}
+        )
+        assert [[row["Principal"] for row in page["AllowedPrincipals"]] for page in pages] == [
+            accounts[:5],
+            accounts[5:],
+        ]
+
+    @pytest.mark.parametrize("bad", [CONSUMER, f"arn:aws:iam::{CONSUMER}:role/a/path", f"arn:aws:iam::{STRANGER}:root"])
+    def test_a_bad_principal_fails_the_whole_call(self, world: World, bad: str) -> None:
+        world.doors.privatelink.unknown_principals = {f"arn:aws:iam::{STRANGER}:root"}
+        service_id = world.service(("*",))["ServiceId"]
+        with refusal("InvalidPrincipal", bad):
+            world.provider.modify_vpc_endpoint_service_permissions(
+                ServiceId=service_id,
+                AddAllowedPrincipals=[f"arn:aws:iam::{CONSUMER}:root", bad],
+                RemoveAllowedPrincipals=["*"],
+            )
+        rows = world.provider.describe_vpc_endpoint_service_permissions(ServiceId=service_id)["AllowedPrincipals"]
+        assert [row["Principal"] for row in rows] == ["*"]
+
+    def test_adding_and_removing_again_is_no_error(self, world: World) -> None:
+        service_id = world.service()["ServiceId"]
+        for principals in ({"AddAllowedPrincipals": ["*"]}, {"RemoveAllowedPrincipals": ["*"]}) * 2:
+            changed = world.provider.modify_vpc_endpoint_service_permissions(ServiceId=service_id, **principals)
+            assert changed["ReturnValue"]
+
     def test_tags_come_and_go(self, world: World) -> None:
         service_id = world.service()["ServiceId"]
         world.provider.create_tags(
@@ -193,6 +227,24 @@ class TestEndpointServices:
         tags = world.provider.describe_tags(Filters=[{"Name": "resource-id", "Values": [service_id]}])["Tags"]
         assert [(tag["Key"], tag["Value"], tag["ResourceType"]) for tag in tags] == [("b", "2", "vpc-endpoint-service")]
         assert world.doors.privatelink.tags_of(service_id) == {"b": "2"}
+
+    def test_cloudtrail_writes_tagging_down_in_its_older_shape(self, world: World) -> None:
+        """As genuine records have it: https://docs.aws.amazon.com/awscloudtrail/latest/userguide/"""
+        service_id = world.service()["ServiceId"]
+        tags = [{"Key": "autopilot", "Value": "enabled"}]
+        world.provider.create_tags(Resources=[service_id], Tags=tags)
+        world.provider.delete_tags(Resources=[service_id], Tags=[{"Key": "autopilot"}])
+        created, deleted = (
+            cloudtrail.record(call, cloudtrail.identity_of(call.caller), datetime.now(UTC)) for call in world.calls[-2:]
+        )
+        resources = {"items": [{"resourceId": service_id}]}
+        assert created["requestParameters"] == {
+            "resourcesSet": resources,
+            "tagSet": {"items": [{"key": "autopilot", "value": "enabled"}]},
+        }
+        assert created["responseElements"] == {"requestId": created["requestID"], "_return": True}
+        assert deleted["requestParameters"] == {"resourcesSet": resources, "tagSet": {"items": [{"key": "autopilot"}]}}
+        assert {created["eventName"], deleted["eventName"]} <= cloudtrail.RECORDED
 
 
 class TestEndpoints:
@@ -376,6 +428,14 @@ class TestConnections:
         assert world.states(service) == {endpoint_id: "rejected"}
         assert world.decide("reject", service, endpoint_id) == [(endpoint_id, "InvalidVpcEndpointId.NotFound")]
         assert world.decide("accept", service, endpoint_id) == [(endpoint_id, "InvalidState")]
+
+    def test_a_rejected_connection_can_be_accepted_where_aws_should_allow_it(self, world: World) -> None:
+        world.doors.privatelink.accepts_rejected = True
+        service = world.service()
+        endpoint_id = world.endpoint(service)["VpcEndpointId"]
+        world.decide("reject", service, endpoint_id)
+        assert world.decide("accept", service, endpoint_id) == []
+        assert world.states(service) == {endpoint_id: "pending"}
 
     @pytest.mark.parametrize("verb", ["accept", "reject"])
     def test_deciding_for_a_wrong_service_is_an_error(self, world: World, verb: str) -> None:
@@ -815,6 +875,74 @@ class TestVpcAssociations:
         first = {"VPCRegion": REGION, "VPCId": world.vpc}
         with refusal("ConflictingDomainExists"):
             world.route53.associate_vpc_with_hosted_zone(HostedZoneId=zone["HostedZone"]["Id"], VPC=first)
+
+
+class TestOrganizations:
+    @pytest.fixture
+    def provider(self, world: World) -> Any:
+        """One that does not try again."""
+        return session(PROVIDER).client("organizations", config=Config(retries={"total_max_attempts": 1}))
+
+    def test_an_account_is_described_with_its_path(self, provider: Any) -> None:
+        account = provider.describe_account(AccountId=CONSUMER)["Account"]
+        assert (account["Name"], account["State"]) == ("team-a", "ACTIVE")
+        assert account["Paths"] == [f"o-autopilot01/{ROOT}/{WORKLOADS}/{PROD}/{CONSUMER}/"]
+
+    def test_the_parents_are_found_step_by_step(self, provider: Any) -> None:
+        chain, child = [], CONSUMER
+        while child != ROOT:
+            pages = provider.get_paginator("list_parents").paginate(ChildId=child)
+            ((child, kind),) = [(row["Id"], row["Type"]) for page in pages for row in page["Parents"]]
+            chain.append((child, kind))
+        kind = "ORGANIZATIONAL_UNIT"
+        assert chain == [(PROD, kind), (WORKLOADS, kind), (ROOT, "ROOT")]
+        unit = provider.describe_organizational_unit(OrganizationalUnitId=PROD)["OrganizationalUnit"]
+        assert (unit["Id"], unit["Name"]) == (PROD, "Prod")
+
+    def test_an_account_moves_and_leaves(self, world: World, provider: Any) -> None:
+        moves = world.doors.organizations
+        moves.move(CONSUMER, SANDBOX)
+        account = provider.describe_account(AccountId=CONSUMER)["Account"]
+        assert account["Paths"] == [f"o-autopilot01/{ROOT}/{SANDBOX}/{CONSUMER}/"]
+        moves.move(CONSUMER, "")
+        with refusal("AccountNotFoundException"):
+            provider.describe_account(AccountId=CONSUMER)
+        assert moves.organization_of(CONSUMER) is None
+        with pytest.raises(ValueError, match="ou-none is none of"):
+            moves.move(CONSUMER, "ou-none")
+
+    def test_what_does_not_exist_is_not_found(self, provider: Any) -> None:
+        with refusal("AccountNotFoundException"):
+            provider.describe_account(AccountId=STRANGER)
+        with refusal("ChildNotFoundException"):
+            provider.list_parents(ChildId=STRANGER)
+        with refusal("OrganizationalUnitNotFoundException"):
+            provider.describe_organizational_unit(OrganizationalUnitId="ou-ab12-99999999")
+
+    @pytest.mark.parametrize(
+        ("account", "state", "code"),
+        [
+            (PROVIDER, "refused", "AccessDeniedException"),
+            (PROVIDER, "throttled", "TooManyRequestsException"),
+            (MANAGEMENT, "failing", "ServiceException"),
+            (CONSUMER, "ok", "AccessDeniedException"),
+            (STRANGER, "ok", "AWSOrganizationsNotInUseException"),
+        ],
+    )
+    def test_not_everybody_gets_an_answer(self, world: World, account: str, state: str, code: str) -> None:
+        once = Config(retries={"total_max_attempts": 1})
+        world.doors.organizations.state = state
+        with refusal(code):
+            session(account).client("organizations", config=once).describe_account(AccountId=CONSUMER)
+
+    def test_the_management_account_needs_no_delegation(self, world: World) -> None:
+        world.doors.organizations.state = "refused"
+        management = client("organizations", MANAGEMENT)
+        assert management.describe_account(AccountId=CONSUMER)["Account"]["Id"] == CONSUMER
+
+
+def test_motos_tables_are_as_the_product_needs_them(world: World) -> None:
+    tables.check(session(PROVIDER).client("dynamodb"))
 
 
 def test_what_is_not_about_zones_stays_with_the_emulator(world: World) -> None:

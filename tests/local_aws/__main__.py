@@ -1,4 +1,4 @@
-"""`python -m tests.local_aws up|down|env [provider|consumer|stranger]`."""
+"""`python -m tests.local_aws up|down|env [provider|consumer|stranger|management]`."""
 
 import argparse
 import sys

@@ -3,7 +3,8 @@
 The rules were read off real records. A request is `{<Operation>Request: …}` in query names, its lists are
 `{"tag": 1, "content": x}`; a response is `{<Operation>Response: {xmlns, requestId, …}}` in the names of the XML, its
 lists are `{"item": x}`. One element stands alone, several are a list, nothing at all is `""`. Texts that look like a
-boolean or a whole number become one, account ids and tag values included.
+boolean or a whole number become one, account ids and tag values included. CreateTags and DeleteTags are older than
+those rules: their lists are `{"items": […]}` always, and nothing is wrapped.
 """
 
 import re
@@ -17,8 +18,9 @@ from botocore.model import ListShape, Shape, StructureShape
 from tests.local_aws.privatelink import ApiCall, Caller, principal_arn
 from tests.local_aws.wire import EC2_XMLNS, PRIVATELINK, query_name, request_shape, response_shape
 
-RECORDED = frozenset(name for name in PRIVATELINK if not name.startswith("Describe") and not name.endswith("Tags"))
+RECORDED = frozenset(name for name in PRIVATELINK if not name.startswith("Describe"))
 """The mutating PrivateLink operations: those CloudTrail hands to EventBridge."""
+TAGGING = frozenset({"CreateTags", "DeleteTags"})
 
 
 def record(call: ApiCall, identity: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -99,12 +101,18 @@ def identity_of(caller: Caller) -> dict[str, Any]:
 
 def request_parameters(operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
     """What CloudTrail makes of a request in boto3's shape."""
+    if operation in TAGGING:
+        tags = [{key.lower(): value for key, value in tag.items()} for tag in request.get("Tags", ())]
+        resources = [{"resourceId": resource_id} for resource_id in request["Resources"]]
+        return {"resourcesSet": {"items": resources}, "tagSet": {"items": tags}}
     return {f"{operation}Request": _request_body(request_shape("ec2", operation), request) or ""}
 
 
 def _response_elements(call: ApiCall) -> dict[str, Any] | None:
     if call.response is None:
         return None
+    if call.operation in TAGGING:
+        return {"requestId": call.request_id, "_return": True}
     response = dict(call.response)
     if call.operation == "CreateVpcEndpoint":
         # Genuine records say `pending` whatever state the API answered with.

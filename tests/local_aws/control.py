@@ -28,8 +28,10 @@ from typing import Any, Self
 
 import boto3
 
-PROVIDER, CONSUMER, STRANGER = "111111111111", "222222222222", "333333333333"
-ACCOUNTS = {"provider": PROVIDER, "consumer": CONSUMER, "stranger": STRANGER}
+from tests.local_aws import organizations
+
+PROVIDER, CONSUMER, STRANGER, MANAGEMENT = organizations.NAMES
+ACCOUNTS = {"provider": PROVIDER, "consumer": CONSUMER, "stranger": STRANGER, "management": MANAGEMENT}
 REGION = "eu-central-1"
 SECRET = "test"
 PROJECT = Path(__file__).parents[2]
@@ -137,8 +139,13 @@ class LocalAws:
         _write_state(self.directory, self.state)
 
     def switch(self, **faults: str) -> None:
-        """Break something, or mend it: functions="fail"|"ok", events, notifications, targets="off"|"on"."""
+        """Break something, or mend it: functions="fail"|"ok", events, notifications, targets="off"|"on",
+        organizations="refused"|"throttled"|"failing"|"ok"."""
         self._ask("POST", "/_autopilot/switch", faults)
+
+    def move_account(self, account: str, parent: str) -> None:
+        """Put an account under a unit of organizations.py or its root, or out of the organization with ""."""
+        self._ask("POST", "/_autopilot/move", {"account": account, "parent": parent})
 
     def decisions(self, *, role: str = "", decision: str = "") -> list[Decision]:
         """IAM's decisions since the last reset, oldest first; of one role and of one kind, if given."""

@@ -1,6 +1,6 @@
 """EventBridge's deliveries: to queues, functions and buses, also of another account, with the permissions, the
-retries and the dead-letter queues of the target; and the two sources of events that ministack lacks, CloudTrail's
-records and PrivateLink's connection notifications.
+retries and the dead-letter queues of the target; and the sources of events that ministack lacks: CloudTrail's records,
+the statuses of CloudFormation's stacks, and PrivateLink's connection notifications.
 
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-event-delivery.html
 """
@@ -20,6 +20,7 @@ from typing import Any
 from ministack.core.arn import Arn
 from ministack.core.responses import get_account_id, request_scope
 from ministack.services import eventbridge, lambda_svc, sns, sqs
+from ministack.services.cloudformation import stacks
 
 from tests.local_aws import enforcement, queues, stock
 from tests.local_aws.enforcement import Permissions
@@ -93,32 +94,30 @@ class Errand:
 
 
 class Deliveries:
-    """Takes the place of ministack's dispatchers."""
+    """Takes the place of ministack's dispatchers. AWS's own events come after `seconds_to_event`."""
 
-    def __init__(self, later: Later, permissions: Permissions, switches: Switches) -> None:
+    def __init__(self, later: Later, permissions: Permissions, switches: Switches, *, seconds_to_event: float) -> None:
         self._later, self._permissions, self._switches = later, permissions, switches
+        self._seconds_to_event = seconds_to_event
         self._errand: ContextVar[Errand] = ContextVar("errand")
         stock.need(eventbridge, "_event_buses", "_event_bus_policies", "_dispatch_event", "_rule_key", "_put_events")
         stock.need(eventbridge, "_pattern_event_view")
         stock.need(lambda_svc, "_get_func_record_for_ref", "_execution_record_for_config", "invoke_async_with_retry")
         stock.need(sqs, "queue_policy_allows")
+        stock.need(stacks, "CLIENT_REQUEST_TOKEN")
         stock.need(sns, "topic_policy_allows", "publish_internal", "_topic_by_arn_any_scope")
         stock.replace(eventbridge, "_invoke_target", self._invoke_target)
         stock.replace(eventbridge, "_dispatch_to_event_bus", self._to_bus)
         stock.replace(eventbridge, "_dispatch_to_lambda", self._to_lambda)
         stock.replace(eventbridge, "_dispatch_to_sqs", self._to_sqs)
+        stock.replace(stacks, "_add_event", self._stack_event)
 
-    def cloudtrail(self, seconds: float, account: str, region: str, record: Mapping[str, Any]) -> None:
-        """Put a CloudTrail record on the account's default bus after so many seconds, unless records are lost now."""
-        if not self._switches.events:
-            return
-        entry = {
-            "Source": "aws." + record["eventSource"].split(".")[0],
-            "DetailType": "AWS API Call via CloudTrail",
-            "Detail": json.dumps(record),
-        }
-        with request_scope(account, region):
-            self._later.after(seconds, lambda: eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True))
+    def cloudtrail(self, account: str, region: str, record: Mapping[str, Any]) -> None:
+        """Put a CloudTrail record on the account's default bus, unless records are lost now."""
+        if self._switches.events:
+            source = "aws." + record["eventSource"].split(".")[0]
+            with request_scope(account, region):
+                self._put_event(source, "AWS API Call via CloudTrail", record)
 
     def notification(self, notice: Notification) -> None:
         """Publish a connection notification of PrivateLink, if its topic lets PrivateLink do so."""
@@ -138,6 +137,35 @@ class Deliveries:
 
         with request_scope(notice.account, notice.region):
             self._later.after(0, publish)
+
+    def _stack_event(
+        self,
+        add: Callable[..., None],
+        stack_id: str,
+        stack_name: str,
+        logical_id: str,
+        resource_type: str,
+        status: str,
+        reason: str = "",
+        *rest: str,
+        **named: str,
+    ) -> None:
+        """Every event of a stack is kept; what becomes of the stack itself is also put on the default bus.
+        https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/event-detail-stack-status-change.html"""
+        add(stack_id, stack_name, logical_id, resource_type, status, reason, *rest, **named)
+        if (logical_id, resource_type) == (stack_name, "AWS::CloudFormation::Stack"):
+            detail = {
+                "stack-id": stack_id,
+                "status-details": {"status": status, "status-reason": reason},
+                "client-request-token": stacks.CLIENT_REQUEST_TOKEN.get(),
+            }
+            self._put_event("aws.cloudformation", "CloudFormation Stack Status Change", detail, stack_id)
+
+    def _put_event(self, source: str, detail_type: str, detail: Mapping[str, Any], *resources: str) -> None:
+        entry = {"Source": source, "DetailType": detail_type, "Detail": json.dumps(detail), "Resources": resources}
+        self._later.after(
+            self._seconds_to_event, lambda: eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+        )
 
     def _invoke_target(
         self, invoke: Callable[..., None], target: Mapping[str, Any], event: Event, rule: Mapping[str, Any], *rest: Any

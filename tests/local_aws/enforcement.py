@@ -19,7 +19,6 @@ from ministack.services import iam, kms, tagging
 
 from tests.local_aws import stock
 
-ORGANIZATION = {"111111111111": "o-autopilot01", "222222222222": "o-autopilot01"}
 RECORD_SETS = "route53:ChangeResourceRecordSets"
 # A call about a VPC's zones is also a call about the VPC: https://docs.aws.amazon.com/Route53/latest/APIReference/
 NEEDS_DESCRIBE_VPCS = {"route53:CreateHostedZone", "route53:ListHostedZonesByVPC", "route53:AssociateVPCWithHostedZone"}
@@ -133,8 +132,11 @@ def allows(policy: object, call: iam_evaluator.EvalContext, service: str | None 
     return bool(iam_evaluator.evaluate_resource_policy(policy, call, service).decision == "Allow")
 
 
-def install(journal: Journal, tags_of: Callable[[str], Mapping[str, str]]) -> None:
-    """Mend the evaluation and keep the journal. `tags_of` gives the tags of an endpoint service by its id."""
+def install(
+    journal: Journal, tags_of: Callable[[str], Mapping[str, str]], organization_of: Callable[[str], str | None]
+) -> None:
+    """Mend the evaluation and keep the journal. `tags_of` gives the tags of an endpoint service by its id,
+    `organization_of` the organization of an account."""
     stock.need(iam_evaluator, "EvalContext", "evaluate", "evaluate_resource_policy", "_gather_role_policies")
     stock.need(iam_evaluator, "combine_resource_policy", "_permissions_boundary", "_role_name_from_assumed_arn")
     stock.need(iam_evaluator, "resolve_principal", "AuthError")
@@ -150,7 +152,7 @@ def install(journal: Journal, tags_of: Callable[[str], Mapping[str, str]]) -> No
     stock.replace(iam_actions, "extract_resource_arn", _resource_arn)
     stock.replace(iam_actions, "request_tag_context", _request_context)
     stock.replace(iam_evaluator, "_resolve_condition_key", _condition_key)
-    stock.replace(iam_evaluator, "_principal_org_id", lambda _stock, account_id: ORGANIZATION.get(account_id))
+    stock.replace(iam_evaluator, "_principal_org_id", lambda _stock, account_id: organization_of(account_id))
 
     def enforce(
         stock_enforce: Callable[..., Any],

@@ -1,4 +1,4 @@
-"""The PrivateLink and Route 53 model inside ministack, in place of its own endpoints and hosted zones.
+"""The models of PrivateLink, Route 53 and Organizations inside ministack, in place of its own.
 
 Endpoints to AWS's own services stay ministack's, and DescribeVpcEndpoints shows both kinds. Availability zone IDs
 become the model's, so that zone names mean different zones in different accounts, as on AWS.
@@ -10,7 +10,7 @@ from typing import Any
 
 from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id, get_region, request_scope
-from ministack.services import alb, ec2, route53
+from ministack.services import alb, ec2, organizations, route53
 
 from tests.local_aws import cloudtrail, stock
 from tests.local_aws.hosted_zones import HostedZones
@@ -73,6 +73,7 @@ def install(
     for operation in PRIVATELINK:
         ec2._ACTION_MAP[operation] = _ec2_handler(doors, operation, ec2._ACTION_MAP.get(operation))
     _replace_route53(doors)
+    _replace_organizations(doors)
     stock.replace(ec2, "_az_id_for_zone_name", _zone_id)
 
     def reset(own: Callable[[], None]) -> None:
@@ -107,6 +108,15 @@ def _replace_route53(doors: Doors) -> None:
         return reply or await own(method, path, headers, body, query_params)
 
     stock.replace(route53, "handle_request", handle_request)
+
+
+def _replace_organizations(doors: Doors) -> None:
+    async def handle_request(
+        _own: object, method: str, path: str, headers: Mapping[str, str], body: bytes, query_params: object
+    ) -> Reply:
+        return doors.ask_organizations(_caller(), headers["x-amz-target"], body)
+
+    stock.replace(organizations, "handle_request", handle_request)
 
 
 def _zone_id(own: Callable[[str], str], zone_name: str) -> str:

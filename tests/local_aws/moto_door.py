@@ -1,9 +1,11 @@
-"""The PrivateLink and Route 53 model inside moto, for tests in one process: `with moto_aws(now=clock) as doors: …`.
+"""The models of PrivateLink, Route 53 and Organizations inside moto, for tests in one process:
+`with moto_aws(now=clock) as doors: …`.
 
 moto goes on playing EC2's networks, STS and everything else. Any 12-digit access key id is the account of that
 number, as in the local AWS; credentials that `sts.assume_role` gave belong to the role's account.
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -23,10 +25,11 @@ from moto.iam.models import get_account_id_from
 from moto.sts.models import sts_backends
 
 from tests.local_aws.hosted_zones import HostedZones
-from tests.local_aws.privatelink import Caller, PrivateLink, Subnet, zone_ids
-from tests.local_aws.wire import Doors, Reply, read_response, write_response
+from tests.local_aws.privatelink import AwsError, Caller, PrivateLink, Subnet, zone_ids
+from tests.local_aws.wire import Doors, Reply, read_response, write_json_error, write_response
 
 REGION = "eu-central-1"
+MAXIMUM_BATCH_WRITES = 25
 
 
 class MotoNetwork:
@@ -97,9 +100,15 @@ def _answer(doors: Doors, request: AWSPreparedRequest, stock: Callable[[], Any])
         url = urlsplit(request.url)
         query = dict(parse_qsl(url.query, keep_blank_values=True))
         return doors.route53(caller, request.method, url.path, query, _bytes(request.body)) or stock()
+    if service == "organizations":
+        return doors.ask_organizations(caller, _text(request.headers["X-Amz-Target"]), _bytes(request.body))
     if service == "ec2":
         form = dict(parse_qsl(_bytes(request.body).decode(), keep_blank_values=True))
         return doors.ec2(caller, form["Action"], form, lambda: _with_zones(caller, form["Action"], stock()))
+    if service == "dynamodb" and _text(request.headers["X-Amz-Target"]).endswith(".BatchWriteItem"):
+        batches = json.loads(_bytes(request.body))["RequestItems"].values()
+        if sum(map(len, batches)) > MAXIMUM_BATCH_WRITES:  # moto takes any number
+            return write_json_error(AwsError("ValidationException", "Too many items in one BatchWriteItem call"))
     return stock()
 
 

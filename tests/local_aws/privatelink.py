@@ -27,6 +27,7 @@ type Response = dict[str, Any]
 
 EVENTS = ("Accept", "Connect", "Delete", "Reject")
 LIVE = frozenset({"pendingAcceptance", "pending", "available"})
+PRINCIPAL = re.compile(r"\*|arn:aws[\w-]*:iam::\d{12}:(root|(role|user)/[\w+=,.@-]+)")  # without a path
 ENDPOINT_ZONE = "Z273ZU8SZ5RJPC"
 PRIVATE_DNS_ZONE = "Z0PRIVATEDNS"
 
@@ -184,6 +185,7 @@ class PrivateLink:
 
     Times are seconds. `seconds_to_available` runs from accepted to available, `seconds_to_delete` is how long the
     provider's list shows a deleted endpoint as `deleting`, `visible_after` how long it does not show a new one.
+    `unknown_principals` are ARNs of accounts, roles and users that do not exist.
     `zone_names(account, region, vpc)` tells which domains hosted zones give the VPC: private DNS refuses those.
     """
 
@@ -202,6 +204,7 @@ class PrivateLink:
     ) -> None:
         self.seconds_to_available, self.seconds_to_delete = seconds_to_available, seconds_to_delete
         self.visible_after, self.notification_body = visible_after, notification_body
+        self.accepts_rejected, self.unknown_principals = False, set[str]()
         self._network, self._now, self._zone_names = network, now, zone_names
         self._on_call, self._on_notification = on_call, on_notification
         self._lock = threading.RLock()
@@ -330,7 +333,12 @@ class PrivateLink:
         return _each(request["ServiceIds"], delete)
 
     def modify_vpc_endpoint_service_permissions(self, caller: Caller, request: Request) -> Response:
+        """All or nothing: a principal that does not exist fails the call. AWS documents neither that nor the code;
+        the harder case is modelled. What is there is added again, and what is not is removed, without an error."""
         service = self._service(caller, request["ServiceId"])
+        for principal in request.get("AddAllowedPrincipals", ()):
+            if principal in self.unknown_principals or not PRINCIPAL.fullmatch(principal):
+                raise AwsError("InvalidPrincipal", f"Invalid principal: {principal}")
         for principal in request.get("RemoveAllowedPrincipals", ()):
             service.principals.pop(principal, None)
         new = [p for p in request.get("AddAllowedPrincipals", ()) if p not in service.principals]
@@ -469,12 +477,14 @@ class PrivateLink:
         return _listing(request, "VpcEndpointConnections", rows, filters)
 
     def accept_vpc_endpoint_connections(self, caller: Caller, request: Request) -> Response:
-        """Only what is pendingAcceptance. Whether AWS lets a rejected one be accepted again is not documented."""
+        """Only what is pendingAcceptance, and with `accepts_rejected` what was rejected: which of the two AWS does is
+        not documented."""
 
         def accept(endpoint: Endpoint) -> None:
-            if self.state_of(endpoint) != "pendingAcceptance":
+            acceptable = {"pendingAcceptance", *(["rejected"] if self.accepts_rejected else [])}
+            if self.state_of(endpoint) not in acceptable:
                 raise self._invalid_state(endpoint, "accept")
-            endpoint.accepted = self._now()
+            endpoint.accepted, endpoint.rejected = self._now(), False
             self._notify("Accept", endpoint)
 
         return self._decide(caller, request, accept)

@@ -1,14 +1,14 @@
 """The process of the local AWS: ministack with our mends, on 127.0.0.1 only. Started by `control.py`.
 
 Beside AWS's APIs it answers `GET /_autopilot/iam` (the journal of IAM decisions), `POST /_autopilot/switch` (faults,
-see switches.py) and ministack's own `POST /_ministack/reset`, which empties everything here too.
+see switches.py), `POST /_autopilot/move` (an account, see organizations.py) and ministack's own
+`POST /_ministack/reset`, which empties everything here too.
 """
 
 import argparse
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +36,26 @@ class Server:
     def __init__(self, options: argparse.Namespace) -> None:
         self.switches, self.journal, later = Switches(), enforcement.Journal(), Later()
         permissions = enforcement.Permissions(self.journal)
-        deliveries = Deliveries(later, permissions, self.switches)
+        deliveries = Deliveries(later, permissions, self.switches, seconds_to_event=options.seconds_to_event)
         doors = ministack_door.install(
-            on_record=partial(deliveries.cloudtrail, options.seconds_to_event),
+            on_record=deliveries.cloudtrail,
             on_notification=deliveries.notification,
             seconds_to_available=options.seconds_to_available,
             seconds_to_insync=options.seconds_to_insync,
         )
+
+        def switch(**wanted: str) -> None:
+            self.switches.set(**wanted)
+            doors.organizations.state = self.switches.organizations
+
+        self._commands: dict[object, Callable[..., None]] = {
+            ("POST", "/_autopilot/switch"): switch,
+            ("POST", "/_autopilot/move"): doors.organizations.move,
+        }
         mail = Mail(options.mail_dir, f"http://{HOST}:{options.port}", permissions)
         move_tasks = queues.install()
         Mappings(permissions, options.longest_batching_window)
-        enforcement.install(self.journal, doors.privatelink.tags_of)
+        enforcement.install(self.journal, doors.privatelink.tags_of, doors.organizations.organization_of)
         functions.install(options.runtime_python, self.switches)
         load_balancers.install()
         provisioning.install(doors.privatelink, mail.ask_to_confirm)
@@ -68,10 +77,10 @@ class Server:
         route = scope["type"] == "http" and (scope["method"], scope["path"])
         if route == ("GET", "/_autopilot/iam"):
             await _answer(send, 200, self.journal.rows())
-        elif route == ("POST", "/_autopilot/switch"):
+        elif route in self._commands:
             try:
-                self.switches.set(json.loads(await _body(receive)))
-                await _answer(send, 200, vars(self.switches))
+                self._commands[route](**json.loads(await _body(receive)))
+                await _answer(send, 200, {})
             except ValueError as problem:
                 await _answer(send, 400, {"message": str(problem)})
         else:

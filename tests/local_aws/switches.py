@@ -1,33 +1,38 @@
-"""What a test can break: functions, CloudTrail's records, PrivateLink's connection notifications, rules' deliveries."""
+"""What a test can break: functions, CloudTrail's records, PrivateLink's connection notifications, rules' deliveries,
+Organizations."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-WORKING = {"on": True, "ok": True, "off": False, "fail": False}
+from tests.local_aws.organizations import REFUSALS
+
+WORKING: dict[str, bool | str] = {"on": True, "ok": True, "off": False, "fail": False}
+VALUES: dict[str, dict[str, bool | str]] = {
+    **dict.fromkeys(("functions", "events", "notifications", "targets"), WORKING),
+    "organizations": {state: state for state in REFUSALS},
+}
 
 
 @dataclass
 class Switches:
     """True is the healthy state. `functions` off: every invocation fails. `events` off: CloudTrail's records are
     lost. `notifications` off: connection notifications are lost. `targets` off: every delivery of a rule fails in a
-    way that EventBridge retries."""
+    way that EventBridge retries. `organizations` is a state of organizations.py."""
 
     functions: bool = True
     events: bool = True
     notifications: bool = True
     targets: bool = True
+    organizations: str = "ok"
 
-    def set(self, wanted: Mapping[str, str]) -> None:
-        """Set switches by name to "on"/"ok" or "off"/"fail". Raises ValueError for anything else."""
-        names = {field.name for field in fields(self)}
+    def set(self, **wanted: str) -> None:
+        """Set switches by name to "on"/"ok", "off"/"fail" or what `organizations` knows. Raises ValueError."""
         for name, value in wanted.items():
-            if name not in names or value not in WORKING:
-                raise ValueError(
-                    f"{name}={value}: a switch is one of {sorted(names)}, its value one of {list(WORKING)}"
-                )
+            if value not in VALUES.get(name, ()):
+                known = {switch: list(values) for switch, values in VALUES.items()}
+                raise ValueError(f"{name}={value}: the switches and their values are {known}")
         for name, value in wanted.items():
-            setattr(self, name, WORKING[value])
+            setattr(self, name, VALUES[name][value])
 
     def reset(self) -> None:
         """Everything works again."""
-        self.set({field.name: "on" for field in fields(self)})
+        self.set(**dict.fromkeys(VALUES, "ok"))

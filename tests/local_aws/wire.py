@@ -1,14 +1,15 @@
-"""AWS's two wire protocols that the model speaks, read off botocore's own service models.
+"""AWS's wire protocols that the models speak, read off botocore's own service models.
 
-EC2 talks the query protocol (form parameters in, XML out), Route 53 REST with XML both ways. Requests become the
-dictionaries that boto3 users write, responses become the XML that boto3 parses. `Doors` holds the model and decides
-which calls it answers; what it does not know is left to the emulator in which the door is built.
+EC2 talks the query protocol (form parameters in, XML out), Route 53 REST with XML both ways, Organizations JSON.
+Requests become the dictionaries that boto3 users write, responses become what boto3 parses. `Doors` holds the models
+and decides which calls it answers; what it does not know is left to the emulator in which the door is built.
 """
 
+import json
 import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from botocore.model import ListShape, ServiceModel, Shape, StructureShape
 from botocore.parsers import create_parser
 
 from tests.local_aws.hosted_zones import HostedZones
+from tests.local_aws.organizations import Organizations
 from tests.local_aws.privatelink import AwsError, Caller, PrivateLink, Response
 
 EC2_XMLNS = "http://ec2.amazonaws.com/doc/2016-11-15/"
@@ -205,6 +207,12 @@ def write_error(service: str, error: AwsError, request_id: str) -> Reply:
     return Reply(error.status, {"Content-Type": "text/xml;charset=UTF-8"}, _document(root))
 
 
+def write_json_error(error: AwsError) -> Reply:
+    """An error of a service that talks JSON."""
+    body = {"__type": error.code, "Message": error.message}
+    return Reply(error.status, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(body).encode())
+
+
 def _document(root: ElementTree.Element) -> bytes:
     return bytes(ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True))
 
@@ -243,14 +251,16 @@ def _ids(request: Response) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """The model behind both doors."""
+    """The models behind both doors."""
 
     privatelink: PrivateLink
     hosted_zones: HostedZones
+    organizations: Organizations = field(default_factory=Organizations)
 
     def reset(self) -> None:
         self.privatelink.reset()
         self.hosted_zones.reset()
+        self.organizations.reset()
 
     def ec2(self, caller: Caller, operation: str, form: Mapping[str, str], stock: Callable[[], Reply]) -> Reply:
         """Answers an EC2 call. `stock` is the emulator's own answer: for endpoints to AWS's services, for resources
@@ -284,6 +294,15 @@ class Doors:
         except AwsError as error:
             return write_error("route53", error, request_id)
         return write_response("route53", call[0], response, request_id)
+
+    def ask_organizations(self, caller: Caller, target: str, body: bytes) -> Reply:
+        """Answers every call of Organizations; an emulator would make each account an organization of its own.
+        `target` is the header that names the operation."""
+        try:
+            answer = self.organizations.call(caller, target.rpartition(".")[2], json.loads(body))
+        except AwsError as error:
+            return write_json_error(error)
+        return Reply(200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(answer).encode())
 
     def _privatelink(self, caller: Caller, operation: str, request: Response, others: Response | None = None) -> Reply:
         request_id, joined = str(uuid.uuid4()), _SHARED.get(operation, "")

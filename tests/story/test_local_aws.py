@@ -15,8 +15,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local_aws import control
-from tests.local_aws.control import CONSUMER, PROVIDER, REGION, STRANGER, LocalAws, Speed
+from tests.local_aws import control, tables
+from tests.local_aws.control import CONSUMER, MANAGEMENT, PROVIDER, REGION, STRANGER, LocalAws, Speed
+from tests.local_aws.organizations import PROD, SANDBOX, WORKLOADS
 
 SECONDS = 15.0
 TRUST_LAMBDA = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
@@ -493,10 +494,10 @@ def test_a_queues_function_needs_the_right_to_read_the_queue(world: World) -> No
 # IAM
 
 
-def session(world: World, role_arn: str, service: str, **assume: Any) -> Any:
-    """A client of a session of the role, assumed by root of the role's account."""
+def session(world: World, role_arn: str, service: str, sts: Any = None, **assume: Any) -> Any:
+    """A client of a session of the role, assumed through `sts` or else by root of the role's account."""
     account = role_arn.split(":")[4]
-    sts = world.aws.client("sts", account)
+    sts = sts or world.aws.client("sts", account)
     credentials = sts.assume_role(RoleArn=role_arn, RoleSessionName="session", **assume)["Credentials"]
     make: Callable[..., Any] = boto3.client
     return make(
@@ -532,6 +533,27 @@ def test_accepting_is_allowed_by_the_tag_of_the_service(world: World) -> None:
     unknown = ["vpce-0123456789abcdef0"]
     assert accept(ServiceId=tagged, VpcEndpointIds=unknown)["Unsuccessful"]
     assert refusal(accept, ServiceId=untagged, VpcEndpointIds=unknown)[0] == "UnauthorizedOperation"
+
+
+def test_permissions_are_changed_by_the_tag_of_the_service(world: World) -> None:
+    control.seed(world.aws)
+    ec2 = world.aws.client("ec2", PROVIDER)
+    created = ec2.create_vpc_endpoint_service_configuration(
+        NetworkLoadBalancerArns=[world.aws.state.load_balancer_arn]
+    )["ServiceConfiguration"]["ServiceId"]
+    change = {
+        "Action": "ec2:ModifyVpcEndpointServicePermissions",
+        "Resource": f"arn:aws:ec2:{REGION}:{PROVIDER}:vpc-endpoint-service/*",
+        "Condition": {"StringEquals": {"aws:ResourceTag/autopilot": "enabled"}},
+    }
+    see = {"Action": "ec2:DescribeVpcEndpointServicePermissions"}
+    role = session(world, world.role("permissions", change, see, trust=root_of(PROVIDER)), "ec2")
+    consumer = {"ServiceId": created, "AddAllowedPrincipals": [f"arn:aws:iam::{CONSUMER}:root"]}
+    assert refusal(role.modify_vpc_endpoint_service_permissions, **consumer)[0] == "UnauthorizedOperation"
+    ec2.create_tags(Resources=[created], Tags=[{"Key": "autopilot", "Value": "enabled"}])
+    role.modify_vpc_endpoint_service_permissions(**consumer)
+    rows = role.describe_vpc_endpoint_service_permissions(ServiceId=created)["AllowedPrincipals"]
+    assert [row["Principal"] for row in rows] == consumer["AddAllowedPrincipals"]
 
 
 def test_route53_is_cut_by_record_name_type_action_and_vpc(world: World) -> None:
@@ -606,6 +628,63 @@ def test_a_session_policy_narrows_the_role(world: World) -> None:
     sqs = session(world, role, "sqs", Policy=policy)
     sqs.list_queues()
     assert refusal(sqs.create_queue, QueueName="q")[0].startswith("AccessDenied")
+
+
+# Organizations
+
+
+def test_a_function_asks_organizations_with_its_roles_rights(world: World) -> None:
+    code = f"""
+import boto3
+def handler(event, context):
+    organizations = boto3.client("organizations")
+    account = organizations.describe_account(AccountId="{CONSUMER}")["Account"]
+    parents = organizations.get_paginator("list_parents").paginate(ChildId=account["Id"]).build_full_result()
+    return [account["Name"], parents["Parents"][0]["Id"]]
+"""
+    actions = ["organizations:DescribeAccount", "organizations:ListParents"]
+    world.function("f", code, world.role("r", {"Action": actions}))
+    assert world.invoke("f") == ["team-a", PROD]
+    world.aws.move_account(CONSUMER, SANDBOX)
+    assert world.invoke("f") == ["team-a", SANDBOX]
+    world.aws.move_account(CONSUMER, "")
+    assert "AccountNotFoundException" in world.invoke("f")["errorMessage"]
+    world.aws.reset()
+    world.function("g", code, world.role("without", {"Action": actions[0]}))
+    assert "AccessDenied" in world.invoke("g")["errorMessage"]
+    assert [d.action for d in world.aws.decisions(role="without", decision="deny")] == ["organizations:ListParents"]
+
+
+def test_without_a_delegation_policy_only_a_role_of_the_management_account_asks(world: World) -> None:
+    unit = {"OrganizationalUnitId": WORKLOADS}
+    provider = world.aws.client("organizations", PROVIDER)
+    assert provider.describe_organizational_unit(**unit)["OrganizationalUnit"]["Name"] == "Workloads"
+    world.aws.switch(organizations="refused")
+    assert refusal(provider.describe_organizational_unit, **unit)[0] == "AccessDeniedException"
+    trust = {**root_of(PROVIDER), "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-autopilot01"}}}
+    reader = world.role("reader", {"Action": "organizations:*"}, account=MANAGEMENT, trust=trust)
+    middle = world.role("decide", {"Action": "sts:AssumeRole"}, trust=root_of(PROVIDER))
+    sts = session(world, middle, "sts")
+    management = session(world, reader, "organizations", sts=sts)
+    assert management.describe_organizational_unit(**unit)["OrganizationalUnit"]["Name"] == "Workloads"
+    world.aws.switch(organizations="failing")
+    assert refusal(management.describe_organizational_unit, **unit)[0] == "ServiceException"
+    world.aws.switch(organizations="ok")
+    assert provider.describe_organizational_unit(**unit)
+    world.aws.move_account(PROVIDER, "")
+    assert refusal(sts.assume_role, RoleArn=reader, RoleSessionName="late")[0] == "AccessDenied"
+
+
+def test_an_account_moves_only_to_where_there_is_something(world: World) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        world.aws.move_account(CONSUMER, "ou-ab12-99999999")
+
+
+# Tables
+
+
+def test_ministacks_tables_are_as_the_product_needs_them(world: World) -> None:
+    tables.check(world.aws.client("dynamodb", PROVIDER))
 
 
 # CloudFormation
@@ -695,6 +774,63 @@ def test_properties_that_ministack_drops_are_kept(world: World) -> None:
     assert [mail["To"] for mail in world.aws.mail()] == ["team@example.com"]
 
 
+def test_a_stack_that_is_there_wakes_a_function_of_its_own(world: World) -> None:
+    """The permission is for the rule alone; what cannot be delivered would go to the queue."""
+    function = world.function("f", SEND.replace("QUEUE", "done"), world.role("r", {"Action": "sqs:SendMessage"}))
+    done = world.queue("done")
+    pattern = {
+        "source": ["aws.cloudformation"],
+        "detail-type": ["CloudFormation Stack Status Change"],
+        "detail": {
+            "stack-id": [{"Ref": "AWS::StackId"}],
+            "status-details": {"status": ["CREATE_COMPLETE", "UPDATE_COMPLETE"]},
+        },
+    }
+    dead = {"Fn::GetAtt": ["Dead", "Arn"]}
+
+    def template(queue: str) -> dict[str, Any]:
+        return {
+            "Dead": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "dead"}},
+            "Other": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": queue}},
+            "Rule": {
+                "Type": "AWS::Events::Rule",
+                "Properties": {
+                    "EventPattern": pattern,
+                    "Targets": [{"Id": "f", "Arn": function, "DeadLetterConfig": {"Arn": dead}}],
+                },
+            },
+            "Permission": {
+                "Type": "AWS::Lambda::Permission",
+                "Properties": {
+                    "FunctionName": function,
+                    "Action": "lambda:InvokeFunction",
+                    "Principal": "events.amazonaws.com",
+                    "SourceArn": {"Fn::GetAtt": ["Rule", "Arn"]},
+                },
+            },
+        }
+
+    world.deploy(template("one"))
+    event = json.loads(world.first(done)["Body"])
+    stack = world.aws.client("cloudformation", PROVIDER).describe_stacks(StackName="stack")["Stacks"][0]["StackId"]
+    assert (event["source"], event["detail-type"]) == ("aws.cloudformation", "CloudFormation Stack Status Change")
+    assert (event["account"], event["resources"]) == (PROVIDER, [stack])
+    assert event["detail"] == {
+        "stack-id": stack,
+        "status-details": {"status": "CREATE_COMPLETE", "status-reason": ""},
+        "client-request-token": "",
+    }
+    world.deploy(template("two"))
+    world.deploy({"Queue": {"Type": "AWS::SQS::Queue"}}, name="another")
+
+    def statuses() -> list[str]:
+        bodies = [json.loads(message["Body"]) for message in world.messages(done)]
+        return [body["detail"]["status-details"]["status"] for body in bodies]
+
+    assert control.within(SECONDS, lambda: len(statuses()) == 2)
+    assert sorted(statuses()) == ["CREATE_COMPLETE", "UPDATE_COMPLETE"]
+
+
 # PrivateLink's own messages
 
 
@@ -761,6 +897,64 @@ def test_events_and_notifications_are_lost_while_their_switches_are_off(world: W
     connect(world)
     assert world.first(EVENTS)
     assert world.messages(NOTICES) == []
+
+
+TAGGED = {
+    "source": ["aws.ec2"],
+    "detail-type": ["AWS API Call via CloudTrail"],
+    "detail": {
+        "eventName": ["CreateTags", "DeleteTags"],
+        "requestParameters": {"resourcesSet": {"items": {"resourceId": [{"prefix": "vpce-svc-"}]}}},
+        "errorCode": [{"exists": False}],
+    },
+}
+
+
+def test_a_changed_tag_of_a_service_is_an_event_for_its_owner(world: World) -> None:
+    control.seed(world.aws)
+    ec2, events = world.aws.client("ec2", PROVIDER), world.aws.client("events", PROVIDER)
+    created = ec2.create_vpc_endpoint_service_configuration(
+        NetworkLoadBalancerArns=[world.aws.state.load_balancer_arn]
+    )["ServiceConfiguration"]["ServiceId"]
+    queue = world.queue("tags", allow="events.amazonaws.com")
+    events.put_rule(Name="tags", EventPattern=json.dumps(TAGGED))
+    events.put_targets(Rule="tags", Targets=[{"Id": "1", "Arn": queue}])
+    tags = [{"Key": "autopilot", "Value": "enabled"}]
+    ec2.create_tags(Resources=[world.aws.state.provider_vpc_id], Tags=tags)
+    ec2.create_tags(Resources=[created], Tags=tags)
+    ec2.delete_tags(Resources=[created], Tags=tags)
+    assert control.within(SECONDS, lambda: len(world.messages(queue)) == 2)
+    seen = [json.loads(message["Body"]) for message in world.messages(queue)]
+    assert sorted(event["detail"]["eventName"] for event in seen) == ["CreateTags", "DeleteTags"]
+    for event in seen:
+        assert event["account"] == PROVIDER
+        assert event["detail"]["requestParameters"]["resourcesSet"]["items"] == [{"resourceId": created}]
+
+
+@pytest.mark.parametrize(
+    ("resource_ids", "failed", "matches"),
+    [
+        (["vpc-1", "vpce-svc-1"], {}, True),
+        (["vpc-1", "vpce-1"], {}, False),
+        (["vpce-svc-1"], {"errorCode": "Client.UnauthorizedOperation"}, False),
+    ],
+)
+def test_a_pattern_matches_a_list_when_it_matches_an_element(
+    world: World, resource_ids: list[str], failed: dict[str, str], matches: bool
+) -> None:
+    items = {"items": [{"resourceId": resource_id} for resource_id in resource_ids]}
+    event = {
+        "id": "1",
+        "account": PROVIDER,
+        "time": "2027-01-15T08:00:00Z",
+        "region": REGION,
+        "resources": [],
+        "source": "aws.ec2",
+        "detail-type": "AWS API Call via CloudTrail",
+        "detail": {"eventName": "CreateTags", "requestParameters": {"resourcesSet": items}, **failed},
+    }
+    test = world.aws.client("events", PROVIDER).test_event_pattern
+    assert test(EventPattern=json.dumps(TAGGED), Event=json.dumps(event))["Result"] is matches
 
 
 # The process
