@@ -15,6 +15,7 @@ POISON = tuple(name for name in NAMES if name.startswith("poison-"))
 READABLE = tuple(name for name in NAMES if name not in INVOCATIONS + POISON)
 
 SERVICE = "vpce-svc-0fa57c0de5e41ce01"
+SECOND_SERVICE = "vpce-svc-0fa57c0de5e41ce02"
 ANOTHER_VENDORS_SERVICE = "vpce-svc-0be57ca5e5a1e5001"
 ENDPOINT = "vpce-0e1f2a3b4c5d6e701"
 SECOND_ENDPOINT = "vpce-0e1f2a3b4c5d6e702"

@@ -44,6 +44,12 @@ def target(reference: Any) -> str:
     return str(reference["Ref"] if "Ref" in reference else reference["Fn::GetAtt"][0])
 
 
+def policies(role: Any) -> Iterator[Any]:
+    """The inline policies of a role, those in an Fn::If included."""
+    for policy in role["Policies"]:
+        yield policy["Fn::If"][1] if "Fn::If" in policy else policy
+
+
 def statements(policy: Any) -> Iterator[Any]:
     """The statements of a policy document, those in an Fn::If included."""
     for statement in policy["Statement"]:

@@ -58,14 +58,24 @@ def test_a_rule_retries_for_a_day_and_then_keeps_the_event(template: Any, rule: 
 
 
 @pytest.mark.parametrize("rule", of_type("AWS::Events::Rule"))
-def test_a_rule_on_our_bus_feeds_a_queue_that_admits_it(rule: str) -> None:
-    properties = of_type("AWS::Events::Rule")[rule]
-    (to,) = properties["Targets"]
-    if "EventBusName" in properties:
-        assert "RoleArn" not in to
-        assert admits(PROVIDER, target(to["Arn"]), "events.amazonaws.com", rule)
+def test_a_rule_may_deliver_to_its_target(rule: str) -> None:
+    (to,) = of_type("AWS::Events::Rule")[rule]["Targets"]
+    destination = target(to["Arn"])
+    assert ("RoleArn" in to) == (destination == "AutopilotBus")
+    if destination in QUEUES:
+        assert admits(PROVIDER, destination, "events.amazonaws.com", rule)
+    elif destination in FUNCTIONS:
+        permissions = of_type("AWS::Lambda::Permission").values()
+        (permission,) = (p for p in permissions if target(p["SourceArn"]) == rule)
+        assert (permission["Principal"], permission["Action"]) == ("events.amazonaws.com", "lambda:InvokeFunction")
+        assert target(permission["FunctionName"]) == destination
     else:
-        assert (target(to["Arn"]), target(to["RoleArn"])) == ("AutopilotBus", "ForwardingRole")
+        assert (destination, target(to["RoleArn"])) == ("AutopilotBus", "ForwardingRole")
+
+
+def test_nobody_but_a_rule_of_ours_may_invoke_a_function() -> None:
+    permissions = of_type("AWS::Lambda::Permission")
+    assert {name: target(p["SourceArn"]) for name, p in permissions.items()} == {"DeployedPermission": "DeployedRule"}
 
 
 def test_connection_notifications_reach_the_requests_queue_in_their_envelope() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from autopilot.settings import Settings
 from tests.template.templates import BOTH, CONSUMER, PROJECT, PROVIDER, of_type, target
 
 PARAMETERS = [
@@ -17,15 +18,24 @@ PARAMETERS = [
 ENVIRONMENTS = tomllib.loads((PROJECT / "samconfig.toml").read_text())
 
 ENVIRONMENT = {
-    "DecideConnectionFunction": "MODE UNLISTED ALLOWED_PRINCIPALS ALLOWLIST_TABLE LEDGER_TABLE REQUESTS_QUEUE_URL"
-    " DNS_QUEUE_URL",
+    "DecideConnectionFunction": "MODE UNLISTED ON_REVOKED ALLOWED_PRINCIPALS ALLOWLIST_TABLE ORGANIZATION_ID"
+    " ORGANIZATIONS_ROLE_ARN LEDGER_TABLE REQUESTS_QUEUE_URL DNS_QUEUE_URL",
     "ConvergeDnsFunction": "MODE LEDGER_TABLE DNS_QUEUE_URL EXTERNAL_ID RECORD_TTL",
-    "ReportStatusFunction": "LEDGER_TABLE STATUS_TOPIC_ARN BUS_NAME EMAIL_ON ALLOWLIST_TABLE CONSUMER_PARAMETERS",
-    "SweepFunction": "MODE LEDGER_TABLE REQUESTS_QUEUE_URL DNS_QUEUE_URL",
+    "ReportStatusFunction": "LEDGER_TABLE STATUS_TOPIC_ARN BUS_NAME EMAIL_ON ON_REVOKED ALLOWLIST_TABLE"
+    " CONSUMER_PARAMETERS",
+    "SweepFunction": "MODE ON_REVOKED MAX_DISRUPTIONS MAX_DISRUPTIONS_PERCENT HELD_REMINDER_HOURS MANAGE_PERMISSIONS"
+    " ALLOWED_PRINCIPALS ALLOWLIST_TABLE LEDGER_TABLE REQUESTS_QUEUE_URL DNS_QUEUE_URL",
 }
 VALUES = {
     "MODE": "Mode",
     "UNLISTED": "Unlisted",
+    "ON_REVOKED": "OnRevoked",
+    "MAX_DISRUPTIONS": "MaxDisruptions",
+    "MAX_DISRUPTIONS_PERCENT": "MaxDisruptionsPercent",
+    "HELD_REMINDER_HOURS": "HeldReminder",
+    "MANAGE_PERMISSIONS": "ManagePermissions",
+    "ORGANIZATION_ID": "OrganizationId",
+    "ORGANIZATIONS_ROLE_ARN": "OrganizationsRoleArn",
     "ALLOWED_PRINCIPALS": "AllowedPrincipals",
     "ALLOWLIST_TABLE": "AllowlistTable",
     "LEDGER_TABLE": "LedgerTable",
@@ -41,8 +51,16 @@ VALUES = {
 ACCEPTED = {
     "Email": ["ops@example.com", "first.last+aws@mail.example.org"],
     "EmailOn": ["", "held", "held,dns-blocked,failed"],
-    "AllowedPrincipals": ["", "*", "111122223333", "111122223333,vpce-0123456789abcdef0"],
+    "AllowedPrincipals": [
+        "",
+        "*",
+        "111122223333",
+        "111122223333,vpce-0123456789abcdef0",
+        "ou-ab12-11111111",
+        "o-autopilot01,ou-ab12-11111111,111122223333",
+    ],
     "OrganizationId": ["", "o-autopilot01"],
+    "OrganizationsRoleArn": ["", "arn:aws:iam::999999999999:role/platform/look-up-accounts"],
     "ConsumerAccounts": ["", "111122223333", "111122223333,000022223333"],
     "ExternalId": ["", "customer:4711"],
     "NetworkLoadBalancerArns": ["", "arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/net/api/0123"],
@@ -60,8 +78,17 @@ ACCEPTED = {
 REFUSED = {
     "Email": ["", "ops", "ops@example", "a@example.com,b@example.com"],
     "EmailOn": ["HELD", "held,", ",held", "held, ready", "heldready", "news"],
-    "AllowedPrincipals": ["11112222333", "111122223333,", "111122223333, 111122223334", "vpce-svc-0123456789abcdef0"],
+    "AllowedPrincipals": [
+        "11112222333",
+        "111122223333,",
+        "111122223333, 111122223334",
+        "vpce-svc-0123456789abcdef0",
+        "ou-ab12",
+        "o-x",
+        "r-ab12",
+    ],
     "OrganizationId": ["autopilot01", "o-x"],
+    "OrganizationsRoleArn": ["look-up-accounts", "arn:aws:iam::999999999999:user/x", "arn:aws:iam::999999999999:role/"],
     "ConsumerAccounts": ["*", "1111", "111122223333,", "111122223333111122223333"],
     "ExternalId": ["x", "a b"],
     "NetworkLoadBalancerArns": ["api", "arn:aws:elasticloadbalancing:x,"],
@@ -116,6 +143,25 @@ def test_a_good_value_is_accepted(name: str, value: str) -> None:
 @pytest.mark.parametrize(("name", "value"), keyed(REFUSED))
 def test_a_bad_value_is_refused(name: str, value: str) -> None:
     assert not re.fullmatch(pattern(name), value)
+
+
+@pytest.mark.parametrize("value", ACCEPTED["AllowedPrincipals"])
+def test_the_functions_read_what_the_parameter_accepts(value: str) -> None:
+    assert Settings({"ALLOWED_PRINCIPALS": value}).allowed_principals == tuple(filter(None, value.split(",")))
+
+
+@pytest.mark.parametrize(
+    ("parameter", "least", "most"),
+    [("MaxDisruptions", 0, None), ("MaxDisruptionsPercent", 0, 100), ("HeldReminder", 0, 8760)],
+)
+def test_a_number_has_the_bounds_that_the_functions_expect(parameter: str, least: int, most: int | None) -> None:
+    found = PROVIDER["Parameters"][parameter]
+    assert (found["Type"], found["MinValue"], found.get("MaxValue")) == ("Number", least, most)
+
+
+def test_without_a_word_nothing_is_disconnected_and_no_permission_is_touched() -> None:
+    defaults = {name: PROVIDER["Parameters"][name]["Default"] for name in ("OnRevoked", "ManagePermissions")}
+    assert defaults == {"OnRevoked": "keep", "ManagePermissions": "false"}
 
 
 @pytest.mark.parametrize(("template", "name"), PARAMETERS)

@@ -1,23 +1,33 @@
 """Every role has the actions of this table and no others; an action on every resource needs a reason here."""
 
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.template.templates import BOTH, CONSUMER, PROVIDER, listed, of_type, statements
+from tests.template.templates import BOTH, CONSUMER, PROVIDER, listed, of_type, policies, statements
 
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 RECEIVE = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"}
 DESCRIBE = {"ec2:DescribeVpcEndpointServiceConfigurations", "ec2:DescribeVpcEndpointConnections"}
 STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}
 ANSWER = {"ec2:AcceptVpcEndpointConnections", "ec2:RejectVpcEndpointConnections"}
+ORGANIZATIONS = {
+    "organizations:DescribeAccount",
+    "organizations:DescribeOrganizationalUnit",
+    "organizations:ListParents",
+}
+PERMISSIONS = {"ec2:DescribeVpcEndpointServicePermissions", "ec2:ModifyVpcEndpointServicePermissions"}
+KEEP_PERMISSIONS = PERMISSIONS | {"dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"}
 
 ALLOWED = {
     "DecideConnectionRole": LOGS
     | RECEIVE
     | DESCRIBE
     | ANSWER
-    | {"sqs:SendMessage", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"},
+    | ORGANIZATIONS
+    | {"sqs:SendMessage", "dynamodb:BatchGetItem", "dynamodb:UpdateItem", "sts:AssumeRole"},
     "ConvergeDnsRole": LOGS
     | RECEIVE
     | DESCRIBE
@@ -29,7 +39,8 @@ ALLOWED = {
     "SweepRole": LOGS
     | STREAM
     | DESCRIBE
-    | {"dynamodb:Query", "dynamodb:UpdateItem", "sqs:SendMessage"}
+    | KEEP_PERMISSIONS
+    | {"dynamodb:Scan", "dynamodb:Query", "dynamodb:UpdateItem", "sqs:SendMessage"}
     | {"cloudtrail:DescribeTrails", "cloudtrail:GetTrailStatus"},
     "ForwardingRole": {"events:PutEvents"},
     "ScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage"},
@@ -48,6 +59,17 @@ ALLOWED = {
     },
 }
 
+# What a role may do only if a parameter asks for it, by the condition.
+ONLY_IF = {
+    "DecideConnectionRole": {"AsksOrganizations": ORGANIZATIONS, "HasOrganizationsRole": {"sts:AssumeRole"}},
+    "SweepRole": {"ManagesPermissions": KEEP_PERMISSIONS},
+}
+# What observe mode denies, whatever a role is allowed.
+DENIED = {
+    "DecideConnectionRole": ANSWER,
+    "SweepRole": {"ec2:ModifyVpcEndpointServicePermissions"},
+}
+
 # Action, and why AWS has nothing narrower (or why the narrower would not do).
 ON_EVERY_RESOURCE = {
     "ec2:DescribeVpcEndpointServiceConfigurations": "EC2's describes know no resources",
@@ -57,6 +79,9 @@ ON_EVERY_RESOURCE = {
     "ec2:DescribeSubnets": "EC2's describes know no resources",
     "ec2:DescribeVpcs": "EC2's describes know no resources",
     "dynamodb:ListStreams": "knows no resources",
+    "organizations:DescribeAccount": "an account outside the organization has no ARN in it, and asking finds that out",
+    "organizations:DescribeOrganizationalUnit": "nothing of the organization is named beforehand",
+    "organizations:ListParents": "nothing of the organization is named beforehand",
     "cloudtrail:DescribeTrails": "knows no resources",
     "cloudtrail:GetTrailStatus": "an organization's trail belongs to another account",
     "route53:ListHostedZonesByName": "knows no resources",
@@ -72,7 +97,7 @@ ROLES = [
 
 
 def allows(role: Any, *, on: object = None) -> list[Any]:
-    found = [s for p in role["Policies"] for s in statements(p["PolicyDocument"]) if s["Effect"] == "Allow"]
+    found = [s for p in policies(role) for s in statements(p["PolicyDocument"]) if s["Effect"] == "Allow"]
     return found if on is None else [s for s in found if on in listed(s["Resource"])]
 
 
@@ -106,20 +131,56 @@ def test_a_function_writes_only_its_own_log_group(function: str) -> None:
     assert statement["Resource"] == {"Fn::GetAtt": [f"{name}Logs", "Arn"]}
 
 
-def test_only_services_that_opted_in_are_answered() -> None:
-    statement = statement_on(of_type("AWS::IAM::Role")["DecideConnectionRole"], "ec2:AcceptVpcEndpointConnections")
-    assert set(statement["Action"]) == ANSWER
+@pytest.mark.parametrize(("role", "actions"), [("DecideConnectionRole", ANSWER), ("SweepRole", PERMISSIONS)])
+def test_only_services_that_opted_in_are_touched(role: str, actions: set[str]) -> None:
+    statement = statement_on(of_type("AWS::IAM::Role")[role], max(actions))
+    assert set(statement["Action"]) == actions
     assert statement["Condition"] == {"StringEquals": {"aws:ResourceTag/autopilot": "enabled"}}
     assert statement["Resource"]["Fn::Sub"].endswith(":vpc-endpoint-service/*")
 
 
-def test_observing_denies_what_changes_a_connection() -> None:
-    policies = of_type("AWS::IAM::Role")["DecideConnectionRole"]["Policies"]
-    conditional = [s["Fn::If"] for p in policies for s in p["PolicyDocument"]["Statement"] if "Fn::If" in s]
-    ((condition, deny, otherwise),) = conditional
-    assert (condition, otherwise) == ("Observing", {"Ref": "AWS::NoValue"})
-    assert (deny["Effect"], set(deny["Action"]), deny["Resource"]) == ("Deny", ANSWER, "*")
+def conditional(role: Any) -> Iterator[tuple[str, Any]]:
+    """The statements that depend on a condition, with its name; without it there is nothing in their place."""
+    for item in [*role["Policies"], *(s for p in policies(role) for s in p["PolicyDocument"]["Statement"])]:
+        if "Fn::If" in item:
+            condition, given, otherwise = item["Fn::If"]
+            assert otherwise == {"Ref": "AWS::NoValue"}
+            for statement in statements(given.get("PolicyDocument", {"Statement": [given]})):
+                yield condition, statement
+
+
+@pytest.mark.parametrize(("name", "role"), ROLES)
+def test_what_only_some_deployments_need_only_those_have(name: str, role: Any) -> None:
+    found: dict[str, set[str]] = {}
+    for condition, statement in conditional(role):
+        if statement["Effect"] == "Allow":
+            found.setdefault(condition, set()).update(listed(statement["Action"]))
+    assert found == ONLY_IF.get(name, {})
+
+
+@pytest.mark.parametrize(("name", "role"), ROLES)
+def test_observing_denies_what_changes_something_in_this_account(name: str, role: Any) -> None:
+    denials = [(condition, s) for condition, s in conditional(role) if s["Effect"] == "Deny"]
+    assert [(condition, set(listed(s["Action"])), s["Resource"]) for condition, s in denials] == [
+        ("Observing", DENIED[name], "*") for name in DENIED.keys() & {name}
+    ]
     assert PROVIDER["Conditions"]["Observing"] == {"Fn::Equals": [{"Ref": "Mode"}, "observe"]}
+
+
+def test_organizations_is_asked_with_our_own_rights_or_through_the_given_role() -> None:
+    conditions = PROVIDER["Conditions"]
+    no_role = {"Fn::Not": [{"Condition": "HasOrganizationsRole"}]}
+    assert conditions["AsksOrganizations"] == {"Fn::And": [{"Condition": "InOrganization"}, no_role]}
+    assumes = statement_on(of_type("AWS::IAM::Role")["DecideConnectionRole"], "sts:AssumeRole")
+    assert assumes["Resource"] == {"Ref": "OrganizationsRoleArn"}
+
+
+def test_the_delegation_grants_this_account_what_its_role_asks_for() -> None:
+    output = PROVIDER["Outputs"]["OrganizationsDelegation"]
+    statement = json.loads(output["Value"]["Fn::Sub"])
+    assert (output["Condition"], statement["Effect"]) == ("AsksOrganizations", "Allow")
+    assert statement["Principal"] == {"AWS": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}
+    assert set(statement["Action"]) == ORGANIZATIONS
 
 
 def test_the_consumer_role_is_found_and_trusted_by_name() -> None:

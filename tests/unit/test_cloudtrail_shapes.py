@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.events import SERVICE, event
 from tests.local_aws.cloudtrail import RECORDED, envelope, identity_of, record, request_parameters
 from tests.local_aws.privatelink import ApiCall, AwsError, Caller
 
@@ -64,6 +65,13 @@ class TestRequests:
     def test_no_parameters_are_an_empty_text(self) -> None:
         assert request_parameters("CreateVpcEndpoint", {}) == {"CreateVpcEndpointRequest": ""}
 
+    def test_tags_have_no_wrapper_and_always_lists(self) -> None:
+        tags = {"autopilot": "enabled", "autopilot:zone": "payments.example.com", "autopilot:records": "api ledger"}
+        request = {"Resources": [SERVICE], "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+        parameters = event("tag-one-service")["detail"]["requestParameters"]
+        assert request_parameters("CreateTags", request) == parameters
+        assert set(parameters) == {"resourcesSet", "tagSet"}
+
 
 class TestResponses:
     def test_one_element_stands_alone_and_several_are_a_list(self) -> None:
@@ -96,6 +104,10 @@ class TestResponses:
     def test_moments_have_milliseconds(self) -> None:
         body = response_body("CreateVpcEndpoint", {"VpcEndpoint": {"CreationTimestamp": NOW}})
         assert body["vpcEndpoint"]["creationTimestamp"] == "2026-03-01T12:30:05.987Z"
+
+    def test_tags_say_that_it_worked_and_nothing_else(self) -> None:
+        found = recorded("CreateTags", {"Resources": [SERVICE], "Tags": []}, {})["responseElements"]
+        assert found.keys() == event("tag-one-service")["detail"]["responseElements"].keys()
 
     def test_it_names_its_schema_and_the_request(self) -> None:
         body = response_body("ModifyVpcEndpoint", {"Return": True})

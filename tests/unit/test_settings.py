@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from autopilot.domain.allowlist import Verdict
 from autopilot.domain.connection import Status
+from autopilot.domain.disruption import MaxDisruptions, OnRevoked
 from autopilot.domain.mode import Mode
 from autopilot.settings import Settings, WrongSetting
 from tests.events import CONSUMER, ENDPOINT, PROVIDER
@@ -17,15 +19,41 @@ from tests.unit.examples import ZONE
 QUEUE = "https://sqs.eu-central-1.amazonaws.com/111111111111/privatelink-autopilot-requests"
 PARAMETERS = f"ProviderAccount={PROVIDER} ForwardEvents=false AllowedRecordNames='{ZONE},*.{ZONE}'"
 TOPIC = "arn:aws:sns:eu-central-1:111111111111:status"
+ROLE = "arn:aws:iam::999999999999:role/platform/look-up-accounts"
+UNIT, ORGANIZATION = "ou-ab12-11111111", "o-autopilot01"
+
+# Where one property reads several variables, or is named otherwise.
+PROPERTIES = {
+    "AWS_REGION": "region",
+    "MAX_DISRUPTIONS_PERCENT": "max_disruptions",
+    "HELD_REMINDER_HOURS": "held_reminder",
+}
+BESIDE = {"MAX_DISRUPTIONS": {"MAX_DISRUPTIONS_PERCENT": "10"}, "MAX_DISRUPTIONS_PERCENT": {"MAX_DISRUPTIONS": "5"}}
 
 RIGHT: list[tuple[str, str, Any]] = [
     ("MODE", "enforce", Mode.ENFORCE),
     ("MODE", "observe", Mode.OBSERVE),
     ("UNLISTED", "hold", Verdict.HOLD),
     ("UNLISTED", "reject", Verdict.REJECT),
+    ("ON_REVOKED", "keep", OnRevoked.KEEP),
+    ("ON_REVOKED", "reject", OnRevoked.REJECT),
+    ("MAX_DISRUPTIONS", "0", MaxDisruptions(0, 10)),
+    ("MAX_DISRUPTIONS", "100000", MaxDisruptions(100_000, 10)),
+    ("MAX_DISRUPTIONS_PERCENT", "0", MaxDisruptions(5, 0)),
+    ("MAX_DISRUPTIONS_PERCENT", "100", MaxDisruptions(5, 100)),
+    ("HELD_REMINDER_HOURS", "0", None),
+    ("HELD_REMINDER_HOURS", "24", timedelta(days=1)),
+    ("HELD_REMINDER_HOURS", "8760", timedelta(days=365)),
+    ("MANAGE_PERMISSIONS", "true", True),
+    ("MANAGE_PERMISSIONS", "false", False),
+    ("ORGANIZATION_ID", "", ""),
+    ("ORGANIZATION_ID", ORGANIZATION, ORGANIZATION),
+    ("ORGANIZATIONS_ROLE_ARN", "", ""),
+    ("ORGANIZATIONS_ROLE_ARN", ROLE, ROLE),
     ("ALLOWED_PRINCIPALS", "", ()),
     ("ALLOWED_PRINCIPALS", "*", ("*",)),
     ("ALLOWED_PRINCIPALS", f"{CONSUMER}, {ENDPOINT},", (CONSUMER, ENDPOINT)),
+    ("ALLOWED_PRINCIPALS", f"{UNIT},{ORGANIZATION}", (UNIT, ORGANIZATION)),
     ("EMAIL_ON", "", frozenset()),
     ("EMAIL_ON", "held, dns-blocked", frozenset({Status.HELD, Status.DNS_BLOCKED})),
     ("EMAIL_ON", ",".join(Status), frozenset(Status)),
@@ -50,7 +78,14 @@ RIGHT: list[tuple[str, str, Any]] = [
 WRONG = {
     "MODE": ["", "Enforce", "observe ", "dry-run"],
     "UNLISTED": ["", "accept", "HOLD"],
-    "ALLOWED_PRINCIPALS": ["all", "22222222222", f"{CONSUMER} {ENDPOINT}", f"{CONSUMER},o-autopilot01", "٢٢٢٢٢٢٢٢٢٢٢٢"],
+    "ON_REVOKED": ["", "Keep", "disconnect"],
+    "MAX_DISRUPTIONS": ["", "-1", "5.0", "five"],
+    "MAX_DISRUPTIONS_PERCENT": ["", "-1", "101", "10%"],
+    "HELD_REMINDER_HOURS": ["", "-1", "8761", "1d"],
+    "MANAGE_PERMISSIONS": ["", "True", "yes", "1"],
+    "ORGANIZATION_ID": ["autopilot01", "o-x", f"{ORGANIZATION} ", UNIT],
+    "ORGANIZATIONS_ROLE_ARN": ["look-up-accounts", TOPIC, ROLE.replace("role", "user"), f"{ROLE} {ROLE}"],
+    "ALLOWED_PRINCIPALS": ["all", "22222222222", f"{CONSUMER} {ENDPOINT}", f"{CONSUMER},o-x", "٢٢٢٢٢٢٢٢٢٢٢٢"],
     "EMAIL_ON": ["all", "held,HELD", "held dns-blocked"],
     "RECORD_TTL": ["", "0", "-1", "86401", "5m", "60.0"],
     "AWS_REGION": ["", "eu-central", "eu-central-1a", "EU-CENTRAL-1", "eu-central-١", "aws-global"],
@@ -67,7 +102,7 @@ OPTIONAL = {"EXTERNAL_ID"}
 
 
 def read(name: str, environment: dict[str, str]) -> Any:
-    return getattr(Settings(environment), name.lower().removeprefix("aws_"))
+    return getattr(Settings(BESIDE.get(name, {}) | environment), PROPERTIES.get(name, name.lower()))
 
 
 def properties() -> set[str]:
@@ -101,7 +136,7 @@ def test_without_an_external_id_there_is_none() -> None:
 
 
 def test_every_variable_has_its_cases_here() -> None:
-    named = {name.lower().removeprefix("aws_") for name in {*WRONG, *OPTIONAL}}
+    named = {PROPERTIES.get(name, name.lower()) for name in {*WRONG, *OPTIONAL}}
 
     assert named == properties()
     assert {name for name, _, _ in RIGHT} == {*WRONG, *OPTIONAL}

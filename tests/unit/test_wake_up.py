@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autopilot.domain.wake_up import SeenBy, WakeUp
+from autopilot.domain.wake_up import Answer, SeenBy, WakeUp
 
 SOMETHING_CHANGED = WakeUp(None, None, None, None, SeenBy.NOTIFICATION)
 
@@ -20,6 +20,7 @@ wake_ups = st.builds(
     seen_by=st.sampled_from(SeenBy),
     waited=st.integers(0, 1000),
     waited_seconds=st.integers(0, 1000),
+    answer=st.none() | st.builds(Answer, accepted=st.booleans(), by=st.text()),
 )
 
 
@@ -55,6 +56,10 @@ def test_pauses_grow_to_thirty_seconds_and_end_after_a_quarter_of_an_hour() -> N
         ("waited", -1),
         ("waited", True),
         ("waited_seconds", "15"),
+        ("answer", "accepted"),
+        ("answer", {"accepted": "yes", "by": "ann"}),
+        ("answer", {"accepted": True}),
+        ("answer", {"accepted": False, "by": None}),
     ],
 )
 def test_fields_that_to_body_never_writes_are_refused(field: str, value: object) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autopilot.domain.wake_up import SeenBy, WakeUp
+from autopilot.domain.wake_up import Answer, SeenBy, WakeUp
 from autopilot.wake_ups import UnreadableEvent, read_wake_ups
 from tests.events import (
     ANOTHER_VENDORS_SERVICE,
@@ -21,6 +21,7 @@ from tests.events import (
     READABLE,
     REGION,
     SECOND_ENDPOINT,
+    SECOND_SERVICE,
     SERVICE,
     body,
     event,
@@ -33,14 +34,26 @@ def seen(
     account: str | None = None,
     region: str | None = None,
     by: SeenBy = SeenBy.EVENT,
+    answer: Answer | None = None,
 ) -> WakeUp:
-    return WakeUp(service, endpoint, account, region, by)
+    return WakeUp(service, endpoint, account, region, by, answer=answer)
+
+
+def answered(*, accepted: bool, by: str) -> tuple[WakeUp, ...]:
+    return (seen(SERVICE, ENDPOINT, answer=Answer(accepted, by)),)
 
 
 CREATED = seen(SERVICE, ENDPOINT, CONSUMER, REGION)
 CHANGED = seen(None, ENDPOINT, CONSUMER, REGION)
-ANSWERED = seen(SERVICE, ENDPOINT)
+TAGGED = seen(SERVICE, None, None, REGION)
 SOMETHING_CHANGED = seen(None, None, by=SeenBy.NOTIFICATION)
+
+ADMIN = f"arn:aws:sts::{PROVIDER}:assumed-role/Admin/mara.keller"
+SINGLE_SIGN_ON = f"arn:aws:sts::{PROVIDER}:assumed-role/AWSReservedSSO_PlatformAdmin_0123456789abcdef/mara.keller"
+IAM_USER = f"arn:aws:iam::{PROVIDER}:user/mara.keller"
+ROOT = f"arn:aws:iam::{PROVIDER}:root"
+# AnsweredRule keeps these away; whoever reads one all the same tells it as it is.
+AUTOPILOT = event("accept-one-by-autopilot")["detail"]["userIdentity"]["arn"]
 
 WAKE_UPS: dict[str, tuple[WakeUp, ...]] = {
     "create-one-subnet": (CREATED,),
@@ -66,14 +79,20 @@ WAKE_UPS: dict[str, tuple[WakeUp, ...]] = {
     "delete-two-one-failed": (CHANGED,),
     "delete-abbreviated-wrapper": (CHANGED,),
     "modify-subnets-and-private-dns": (CHANGED,),
-    "accept-one-by-console": (ANSWERED,),
-    "accept-one-by-iam-user": (ANSWERED,),
-    "accept-one-by-autopilot": (ANSWERED,),
-    "accept-two-one-failed": (ANSWERED,),
-    "reject-one-by-console": (ANSWERED,),
-    "reject-one-by-iam-user": (ANSWERED,),
-    "reject-one-by-autopilot": (ANSWERED,),
-    "reject-two-one-failed": (ANSWERED,),
+    "accept-one-by-console": answered(accepted=True, by=SINGLE_SIGN_ON),
+    "accept-one-by-iam-user": answered(accepted=True, by=IAM_USER),
+    "accept-one-by-root": answered(accepted=True, by=ROOT),
+    "accept-one-by-autopilot": answered(accepted=True, by=AUTOPILOT),
+    "accept-two-one-failed": answered(accepted=True, by=ADMIN),
+    "reject-one-by-console": answered(accepted=False, by=SINGLE_SIGN_ON),
+    "reject-one-by-iam-user": answered(accepted=False, by=IAM_USER),
+    "reject-one-by-root": answered(accepted=False, by=ROOT),
+    "reject-one-by-autopilot": answered(accepted=False, by=AUTOPILOT),
+    "reject-two-one-failed": answered(accepted=False, by=ADMIN),
+    "tag-one-service": (TAGGED,),
+    "tag-several-resources": (TAGGED, seen(SECOND_SERVICE, None, None, REGION)),
+    "tag-refused": (),
+    "untag-one-service": (TAGGED,),
     "notification-with-ids": (seen(SERVICE, ENDPOINT, by=SeenBy.NOTIFICATION),),
     "notification-two-endpoints": (
         seen(SERVICE, ENDPOINT, by=SeenBy.NOTIFICATION),
@@ -81,10 +100,14 @@ WAKE_UPS: dict[str, tuple[WakeUp, ...]] = {
     ),
     "notification-without-ids": (SOMETHING_CHANGED,),
     "stack-status-change": (),
+    "stack-status-change-of-autopilot": (),
     "wake-up-waiting": (WakeUp(SERVICE, ENDPOINT, CONSUMER, REGION, SeenBy.EVENT, 2, 15),),
 }
 
 COMPLAINTS = {
+    "tag-of-another-resource": "names no endpoint service; expected a vpce-svc-… in its resourcesSet",
+    "poison-service-id-out-of-shape": r"a resourceId is out of shape; expected vpce-svc-[0-9a-f]{8,17}, found "
+    r"'vpce-svc-0fa57c0de5e41ce01\n",
     "poison-account-as-number": "the event's account is out of shape; expected [0-9]{12}, found 222222222222",
     "poison-create-without-response": "names no endpoint; expected a vpcEndpoint in its response",
     "poison-delete-without-ids": "names no endpoint; expected a VpcEndpointId in its request",
@@ -94,7 +117,7 @@ COMPLAINTS = {
     "poison-object-where-text-belongs": "the serviceName is not text",
     "poison-region-out-of-shape": "the awsRegion is out of shape",
     "poison-subscription-confirmation": "of no known kind",
-    "poison-unknown-call": "unknown call; expected one that changes an endpoint, found 'CreateVpcEndpointServiceC",
+    "poison-unknown-call": "unknown call; expected one that changes an endpoint or the tags of a service, found 'Cr",
     "poison-unknown-detail-type": "of no known kind",
     "poison-unknown-kind": "of no known kind",
     "poison-wake-up-without-origin": "the wake-up is out of shape",
@@ -102,16 +125,17 @@ COMPLAINTS = {
 
 
 def test_every_event_in_the_folder_has_its_answer_here() -> None:
-    assert set(WAKE_UPS) == set(READABLE)
-    assert set(COMPLAINTS) == set(POISON)
+    assert set(WAKE_UPS) | set(COMPLAINTS) == set(READABLE) | set(POISON)
+    assert set(WAKE_UPS).isdisjoint(COMPLAINTS)
+    assert set(POISON) <= set(COMPLAINTS)
 
 
-@pytest.mark.parametrize("name", READABLE)
+@pytest.mark.parametrize("name", WAKE_UPS)
 def test_an_event_wakes_exactly_these_connections(name: str) -> None:
     assert read_wake_ups(body(name)) == WAKE_UPS[name]
 
 
-@pytest.mark.parametrize("name", POISON)
+@pytest.mark.parametrize("name", COMPLAINTS)
 def test_a_poison_message_is_refused_with_what_is_wrong_with_it(name: str) -> None:
     with pytest.raises(UnreadableEvent) as refusal:
         read_wake_ups(body(name))
@@ -176,6 +200,100 @@ def test_an_id_that_the_call_refused_may_be_anything() -> None:
     response["unsuccessful"]["item"]["resourceId"] = "oops"
 
     assert read_wake_ups(json.dumps(record)) == (CHANGED,)
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        f"arn:aws-cn:iam::{PROVIDER}:user/platform/ann",
+        f"arn:aws:sts::{PROVIDER}:federated-user/ann",
+        f"arn:aws-us-gov:sts::{PROVIDER}:assumed-role/Admin/ann@example.com",
+    ],
+)
+def test_whoever_the_account_calls_its_own_is_named(arn: str) -> None:
+    record = event("accept-one-by-console")
+    record["detail"]["userIdentity"]["arn"] = arn
+
+    assert read_wake_ups(json.dumps(record)) == answered(accepted=True, by=arn)
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        None,
+        "",
+        "ann",
+        [],
+        {},
+        {"arn": None},
+        {"arn": ""},
+        {"arn": "ann"},
+        {"arn": ["arn:aws:iam::111111111111:root"]},
+        {"arn": f"arn:aws:s3:::{PROVIDER}:ann"},
+        {"arn": f"arn:aws:iam::{PROVIDER}:"},
+        {"type": "AssumedRole", "arn": ADMIN.replace(PROVIDER, CONSUMER), "accountId": PROVIDER},
+        {"type": "AWSAccount", "principalId": "AROAINVENTED2222ROLE:ann", "accountId": CONSUMER},
+        {"type": "AWSService", "invokedBy": "vpce.amazonaws.com"},
+        {"type": "IdentityCenterUser", "accountId": PROVIDER, "onBehalfOf": {"userId": "invented"}},
+    ],
+    ids=repr,
+)
+def test_without_one_of_the_accounts_own_arns_nobody_is_named(identity: object) -> None:
+    record = event("accept-one-by-console")
+    record["detail"]["userIdentity"] = identity
+
+    assert read_wake_ups(json.dumps(record)) == (seen(SERVICE, ENDPOINT),)
+
+
+@pytest.mark.parametrize("account", [CONSUMER, int(PROVIDER), None])
+def test_nobody_is_named_when_the_envelope_is_another_accounts(account: object) -> None:
+    assert read_wake_ups(json.dumps(event("accept-one-by-console") | {"account": account})) == (
+        seen(SERVICE, ENDPOINT),
+    )
+
+
+@given(st.text(min_size=1))
+def test_who_answered_is_short_and_harmless_and_survives_our_own_queue(name: str) -> None:
+    record = event("accept-one-by-console")
+    record["detail"]["userIdentity"]["arn"] = f"{ROOT}{name}"
+
+    (wake_up,) = read_wake_ups(json.dumps(record))
+
+    assert wake_up.answer is not None
+    assert wake_up.answer.by.startswith(ROOT)
+    assert wake_up.answer.by.isprintable()
+    assert len(wake_up.answer.by) <= 200
+    assert read_wake_ups(wake_up.put_back().to_body()) == (wake_up.put_back(),)
+
+
+@pytest.mark.parametrize("by", ["\x1b[2J", "ann\n", "x" * 201])
+def test_our_own_messages_name_nobody_whom_an_event_could_not(by: str) -> None:
+    with pytest.raises(UnreadableEvent, match="the wake-up's answer is out of shape"):
+        read_wake_ups(seen(SERVICE, ENDPOINT, answer=Answer(accepted=True, by=by)).to_body())
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        ({"resourceId": SERVICE}, (TAGGED,)),
+        ([{"resourceId": SERVICE}, {"resourceId": SERVICE}], (TAGGED,)),
+        ([{"resourceId": 7}, {}, "", {"resourceId": ENDPOINT}, {"resourceId": SERVICE}], (TAGGED,)),
+    ],
+)
+def test_tagged_services_are_found_in_one_object_or_a_list(items: object, expected: tuple[WakeUp, ...]) -> None:
+    record = event("tag-one-service")
+    record["detail"]["requestParameters"]["resourcesSet"]["items"] = items
+
+    assert read_wake_ups(json.dumps(record)) == expected
+
+
+@pytest.mark.parametrize("parameters", [None, "", {}, {"resourcesSet": ""}, {"resourcesSet": {"items": []}}])
+def test_tags_of_nothing_are_unreadable(parameters: object) -> None:
+    record = event("tag-one-service")
+    record["detail"]["requestParameters"] = parameters
+
+    with pytest.raises(UnreadableEvent, match="names no endpoint service"):
+        read_wake_ups(json.dumps(record))
 
 
 @pytest.mark.parametrize("field", ["service_id", "endpoint_id", "account", "region"])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 from autopilot.domain.allowlist import Verdict, is_principal
 from autopilot.domain.connection import Status
+from autopilot.domain.disruption import MaxDisruptions, OnRevoked
 from autopilot.domain.mode import Mode
+from autopilot.domain.organization import is_organization
 
 
 class WrongSetting(Exception):
@@ -36,6 +39,27 @@ class Settings:
         return self._read("UNLISTED", verdict, "hold or reject")
 
     @property
+    def on_revoked(self) -> OnRevoked:
+        return self._read("ON_REVOKED", OnRevoked, "keep or reject")
+
+    @property
+    def max_disruptions(self) -> MaxDisruptions:
+        return MaxDisruptions(
+            connections=self._number("MAX_DISRUPTIONS", 0, None, "a number of connections, 0 or more"),
+            percent=self._number("MAX_DISRUPTIONS_PERCENT", 0, 100, "a percentage from 0 to 100"),
+        )
+
+    @property
+    def held_reminder(self) -> timedelta | None:
+        """How long a request is held before people are reminded of it; None for never."""
+        hours = self._number("HELD_REMINDER_HOURS", 0, 8760, "a number of hours from 0 to 8760")
+        return timedelta(hours=hours) if hours else None
+
+    @property
+    def manage_permissions(self) -> bool:
+        return self._read("MANAGE_PERMISSIONS", {"true": True, "false": False}.__getitem__, "true or false")
+
+    @property
     def allowed_principals(self) -> tuple[str, ...]:
         def principals(text: str) -> tuple[str, ...]:
             found = tuple(filter(None, (part.strip() for part in text.split(","))))
@@ -43,7 +67,26 @@ class Settings:
                 raise ValueError
             return found
 
-        return self._read("ALLOWED_PRINCIPALS", principals, "account ids, endpoint ids or *, separated by commas")
+        expected = "ids of accounts, organizational units, organizations or endpoints, or *, separated by commas"
+        return self._read("ALLOWED_PRINCIPALS", principals, expected)
+
+    @property
+    def organization_id(self) -> str:
+        """An empty text where there is none."""
+
+        def organization(text: str) -> str:
+            if text and not is_organization(text):
+                raise ValueError
+            return text
+
+        return self._read("ORGANIZATION_ID", organization, "an organization id such as o-a1b2c3d4e5, or nothing")
+
+    @property
+    def organizations_role_arn(self) -> str:
+        """The role to ask Organizations with; an empty text for the function's own."""
+        return self._matching(
+            "ORGANIZATIONS_ROLE_ARN", r"(arn:[\w-]+:iam::[0-9]{12}:role/\S+)?", "a role's ARN, or nothing"
+        )
 
     @property
     def email_on(self) -> frozenset[Status]:
@@ -54,13 +97,7 @@ class Settings:
 
     @property
     def record_ttl(self) -> int:
-        def seconds(text: str) -> int:
-            found = int(text)
-            if not 1 <= found <= 86400:
-                raise ValueError
-            return found
-
-        return self._read("RECORD_TTL", seconds, "a number of seconds from 1 to 86400")
+        return self._number("RECORD_TTL", 1, 86400, "a number of seconds from 1 to 86400")
 
     @property
     def external_id(self) -> str:
@@ -98,6 +135,15 @@ class Settings:
     def consumer_parameters(self) -> str:
         expected = "the parameters of the consumer's stack, Name=value with spaces between"
         return self._matching("CONSUMER_PARAMETERS", r"ProviderAccount=\d{12}( \w+=\S+)*", expected)
+
+    def _number(self, name: str, least: int, most: int | None, expected: str) -> int:
+        def number(text: str) -> int:
+            found = int(text)
+            if found < least or (most is not None and found > most):
+                raise ValueError
+            return found
+
+        return self._read(name, number, expected)
 
     def _matching(self, name: str, pattern: str, expected: str) -> str:
         def matching(text: str) -> str:

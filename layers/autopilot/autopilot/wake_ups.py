@@ -4,6 +4,7 @@ CloudTrail writes an EC2 call as the old query API spelled it: the parameters in
 element as itself and several as a list, nothing at all as "" (published records of CreateVpcEndpoint and
 DeleteVpcEndpoints show it; AWS documents only the outer record,
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html).
+CreateTags and DeleteTags are written otherwise: no wrapper, and {"items": […]} for a list.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ from collections.abc import Mapping
 from reprlib import Repr
 from typing import Literal
 
-from autopilot.domain.wake_up import SeenBy, WakeUp
+from autopilot.domain.wake_up import Answer, SeenBy, WakeUp
 
 _SERVICE_ID = re.compile(r"vpce-svc-[0-9a-f]{8,17}")
 _ENDPOINT_ID = re.compile(r"vpce-[0-9a-f]{8,17}")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2,5}(-[a-z]{2,12}){1,3}-[0-9]{1,2}")
 _IDS_IN_TEXT = re.compile(rf"(?:{_SERVICE_ID.pattern}|{_ENDPOINT_ID.pattern})(?![0-9a-z])")
+_ARN = re.compile(r"arn:[a-z-]+:(?:iam|sts)::([0-9]{12}):.+", re.DOTALL)
 _EXCERPT_LENGTH = 200
+_LONGEST_NAME = 200
 
 type _Fields = Mapping[str, object]
 
@@ -42,8 +45,9 @@ def read_wake_ups(body: str) -> tuple[WakeUp, ...]:
 
     body is one of:
     - an EventBridge event with CloudTrail's record of CreateVpcEndpoint, ModifyVpcEndpoint, DeleteVpcEndpoints,
-      AcceptVpcEndpointConnections or RejectVpcEndpointConnections. Calls that failed, were a DryRun, or made
-      an endpoint of something else than an endpoint service (an AWS service, a gateway, a resource) wake nobody;
+      AcceptVpcEndpointConnections, RejectVpcEndpointConnections, CreateTags or DeleteTags. Calls that failed, were
+      a DryRun, or made an endpoint of something else than an endpoint service (an AWS service, a gateway, a
+      resource) wake nobody; tags wake what waits at the tagged services;
     - the SNS envelope of a connection notification. AWS does not publish what is in it, so ids are found by
       their pattern, and a notification without any means "something changed": one wake-up without ids;
     - a wake-up of our own (`WakeUp.to_body`);
@@ -79,6 +83,8 @@ def _own(message: _Fields) -> WakeUp:
     for pattern, hint in zip((_SERVICE_ID, _ENDPOINT_ID, _ACCOUNT, _REGION), hints, strict=True):
         if hint is not None:
             _matching(pattern, hint, "a field of the wake-up")
+    if wake_up.answer and wake_up.answer.by != _harmless(wake_up.answer.by):
+        raise UnreadableEvent("the wake-up's answer is out of shape", "a short printable name", wake_up.answer.by)
     return wake_up
 
 
@@ -104,9 +110,17 @@ def _of_call(event: _Fields, detail: _Fields) -> tuple[WakeUp, ...]:
         case "AcceptVpcEndpointConnections" | "RejectVpcEndpointConnections":
             # The caller is the provider: its account is not the endpoint's, and its Region need not be.
             service = _matching(_SERVICE_ID, _body(detail, "request").get("ServiceId"), "the ServiceId")
-            return tuple(_seen_in_event(service, endpoint, None, None) for endpoint in _succeeded(detail))
+            answer = _answer(event, detail)
+            return tuple(
+                WakeUp(service, endpoint, None, None, SeenBy.EVENT, answer=answer) for endpoint in _succeeded(detail)
+            )
+        case "CreateTags" | "DeleteTags":
+            region = _region(event, detail)
+            return tuple(WakeUp(service, None, None, region, SeenBy.EVENT) for service in _tagged_services(detail))
         case found:
-            raise UnreadableEvent("the record is of an unknown call", "one that changes an endpoint", found)
+            raise UnreadableEvent(
+                "the record is of an unknown call", "one that changes an endpoint or the tags of a service", found
+            )
 
 
 def _created(event: _Fields, detail: _Fields) -> tuple[WakeUp, ...]:
@@ -130,6 +144,29 @@ def _created(event: _Fields, detail: _Fields) -> tuple[WakeUp, ...]:
     )
 
 
+def _answer(event: _Fields, detail: _Fields) -> Answer | None:
+    """Who accepted or rejected, if the account where it happened says that it was one of its own.
+
+    AWS sets the envelope's account, while a record may tell of another account's caller or, as for AWS's own
+    services and for IAM Identity Center's users, have no ARN at all
+    (https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html).
+    """
+    match detail.get("userIdentity"):
+        case {"arn": str(arn)} if (found := _ARN.fullmatch(arn)) and found[1] == event.get("account"):
+            return Answer(detail["eventName"] == "AcceptVpcEndpointConnections", _harmless(arn))
+    return None
+
+
+def _tagged_services(detail: _Fields) -> list[str]:
+    """The endpoint services among the tagged resources, each once. Other resources are none of our business."""
+    items = _elements(_object_in(_object_in(detail, "requestParameters"), "resourcesSet").get("items"))
+    resources = [_object(item, "an item of resourcesSet").get("resourceId") for item in items]
+    services = [found for found in resources if isinstance(found, str) and found.startswith("vpce-svc-")]
+    if not services:
+        raise UnreadableEvent("the record names no endpoint service", "a vpce-svc-… in its resourcesSet", detail)
+    return list(dict.fromkeys(_matching(_SERVICE_ID, service, "a resourceId") for service in services))
+
+
 def _consumer(event: _Fields, detail: _Fields) -> tuple[str | None, str]:
     """The caller's account and Region. The account is the envelope's, which AWS sets and no sender can.
 
@@ -137,8 +174,11 @@ def _consumer(event: _Fields, detail: _Fields) -> tuple[str | None, str]:
     provider's, which as a filter would hide the connection: no account then.
     """
     account = _matching(_ACCOUNT, event.get("account"), "the event's account")
-    region = _matching(_REGION, detail.get("awsRegion") or event.get("region"), "the awsRegion")
-    return None if detail.get("sharedEventID") else account, region
+    return None if detail.get("sharedEventID") else account, _region(event, detail)
+
+
+def _region(event: _Fields, detail: _Fields) -> str:
+    return _matching(_REGION, detail.get("awsRegion") or event.get("region"), "the awsRegion")
 
 
 def _succeeded(detail: _Fields) -> list[str]:
@@ -189,6 +229,11 @@ def _matching(pattern: re.Pattern[str], value: object, what: str) -> str:
     if isinstance(value, str) and pattern.fullmatch(value):
         return value
     raise UnreadableEvent(f"{what} is out of shape", pattern.pattern, value)
+
+
+def _harmless(name: str) -> str:
+    """A name as people may read it in an e-mail or a log: short, and nothing in it that a terminal would act on."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name[:_LONGEST_NAME])
 
 
 def _excerpt(found: object) -> str:
