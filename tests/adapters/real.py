@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.fakes.landscape import PROVIDER, REGION, Vpc
@@ -13,6 +14,7 @@ from tests.local_aws.moto_door import client, session
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_organizations import OrganizationsClient
     from mypy_boto3_sts import STSClient
 
 LEDGER, ALLOWLIST = "Ledger", "Allowlist"
@@ -47,6 +49,18 @@ def allowlist_table() -> DynamoDBClient:
     return cast("DynamoDBClient", dynamodb)
 
 
+def organizations(account: str = PROVIDER, *, with_paths: bool = True) -> OrganizationsClient:
+    """A client that tries once only. with_paths: as if its botocore knew the paths of an account."""
+    organizations = session(account).client("organizations", config=Config(retries={"total_max_attempts": 1}))
+    if not with_paths:
+
+        def drop(parsed: dict[str, Any], **_: object) -> None:
+            parsed.get("Account", {}).pop("Paths", None)
+
+        organizations.meta.events.register("after-call.organizations.DescribeAccount", drop)
+    return organizations
+
+
 def vpc(account: str) -> Vpc:
     """A VPC in moto's network, with one subnet."""
     ec2 = client("ec2", account)
@@ -57,12 +71,15 @@ def vpc(account: str) -> Vpc:
 
 def consumer_role(account: str, external_id: str = "") -> None:
     """The role of consumer/template.yaml, as far as its trust goes."""
+    role(account, f"autopilot-{PROVIDER}-{REGION}", external_id)
+
+
+def role(account: str, name: str, external_id: str = "") -> None:
+    """A role that lets the provider in."""
     trust: dict[str, Any] = {"Effect": "Allow", "Principal": {"AWS": PROVIDER}, "Action": "sts:AssumeRole"}
     if external_id:
         trust["Condition"] = {"StringEquals": {"sts:ExternalId": external_id}}
-    client("iam", account).create_role(
-        RoleName=f"autopilot-{PROVIDER}-{REGION}", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]})
-    )
+    client("iam", account).create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
 
 
 class Sts:

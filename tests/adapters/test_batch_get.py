@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from autopilot.aws.batch_get import batch_get
+from autopilot.aws.batch_get import batch_get, batch_write
 from autopilot.domain.failures import AwsCallFailed
 from tests.fakes.landscape import PROVIDER
 from tests.local_aws.moto_door import session
@@ -60,3 +60,33 @@ def test_a_throttled_table_is_a_failure_that_says_so(dynamodb: Any) -> None:
 
         with pytest.raises(AwsCallFailed, match=r"BatchGetItem for Ledger failed with Provisioned.*slow down"):
             list(batch_get(dynamodb, TABLE, KEYS[:1]))
+
+
+def write(number: int) -> Any:
+    return {"PutRequest": {"Item": key(number)}}
+
+
+WRITES = [write(number) for number in range(30)]
+
+
+def unprocessed(writes: Sequence[Any]) -> dict[str, Any]:
+    return {"UnprocessedItems": {TABLE: writes} if writes else {}}
+
+
+def test_twenty_five_writes_a_call_and_what_was_not_processed_is_written_again(dynamodb: Any) -> None:
+    with Stubber(dynamodb) as aws:
+        for writes, rest in ((tuple(WRITES[:25]), WRITES[20:25]), (WRITES[20:25], []), (tuple(WRITES[25:]), [])):
+            aws.add_response("batch_write_item", unprocessed(rest), {"RequestItems": {TABLE: writes}})
+
+        batch_write(dynamodb, TABLE, WRITES)
+        batch_write(dynamodb, TABLE, [])
+        aws.assert_no_pending_responses()
+
+
+def test_writes_that_stay_unprocessed_are_a_failure(dynamodb: Any) -> None:
+    with Stubber(dynamodb) as aws:
+        for _ in range(5):
+            aws.add_response("batch_write_item", unprocessed(WRITES[:2]))
+
+        with pytest.raises(AwsCallFailed, match="2 items stayed unwritten"):
+            batch_write(dynamodb, TABLE, WRITES[:3])

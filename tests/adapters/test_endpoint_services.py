@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
+from botocore.stub import Stubber
 
 from autopilot.aws import endpoint_services
 from autopilot.aws.endpoint_services import Ec2EndpointServices
@@ -129,6 +130,110 @@ def test_accept_and_reject_act_on_what_waits_and_name_what_they_could_not_do(
         AwsState.PENDING: 2,
         AwsState.REJECTED: 1,
     }
+
+
+ACCOUNTS = [f"{number:012}" for number in range(444444444001, 444444444251)]
+
+
+def principals(landscape: Landscape, service_id: str) -> set[str]:
+    found = landscape.ec2(PROVIDER, "DescribeVpcEndpointServicePermissions", ServiceId=service_id)
+    return {row["Principal"] for row in found["AllowedPrincipals"]}
+
+
+def test_accounts_are_permitted_and_forbidden_and_nobody_else_is_touched(
+    services: EndpointServices, landscape: Landscape
+) -> None:
+    service_id, role = landscape.service(), f"arn:aws:iam::{CONSUMER}:role/deployer"
+    landscape.ec2(PROVIDER, "ModifyVpcEndpointServicePermissions", ServiceId=service_id, AddAllowedPrincipals=[role])
+    assert services.permitted_accounts(service_id) == set()
+
+    services.permit(service_id, [CONSUMER, STRANGER])
+    services.permit(service_id, {STRANGER})
+    assert services.permitted_accounts(service_id) == {CONSUMER, STRANGER}
+
+    services.forbid(service_id, [STRANGER, PROVIDER])
+    assert services.permitted_accounts(service_id) == {CONSUMER}
+    assert principals(landscape, service_id) == {"*", role, f"arn:aws:iam::{CONSUMER}:root"}
+
+
+def test_some_accounts_may_be_asked_about(services: EndpointServices, landscape: Landscape) -> None:
+    service_id = landscape.service()
+    services.permit(service_id, [CONSUMER, STRANGER])
+
+    assert services.permitted_accounts(service_id, among=[CONSUMER, PROVIDER]) == {CONSUMER}
+    assert services.permitted_accounts(service_id, among=[]) == set()
+
+
+def test_hundreds_of_accounts_are_permitted_found_and_forbidden(
+    services: EndpointServices, landscape: Landscape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint_services, "_PAGE", 50)
+    service_id = landscape.service()
+
+    services.permit(service_id, ACCOUNTS)
+    assert services.permitted_accounts(service_id) == set(ACCOUNTS)
+    assert services.permitted_accounts(service_id, among=[*ACCOUNTS[5:], PROVIDER]) == set(ACCOUNTS[5:])
+
+    services.forbid(service_id, ACCOUNTS)
+    assert services.permitted_accounts(service_id) == set()
+    services.permit(service_id, [])
+    services.forbid(service_id, [])
+
+
+def test_an_account_that_does_not_exist_keeps_no_other_out_and_is_named(
+    services: EndpointServices, landscape: Landscape
+) -> None:
+    service_id, missing = landscape.service(), ACCOUNTS[42]
+    landscape.privatelink.unknown_principals.add(f"arn:aws:iam::{missing}:root")
+
+    with pytest.raises(AwsCallFailed, match=rf"InvalidPrincipal.*{missing}"):
+        services.permit(service_id, ACCOUNTS[:60])
+
+    assert services.permitted_accounts(service_id) == set(ACCOUNTS[:60]) - {missing}
+
+
+def test_permissions_that_cannot_be_read_or_changed_are_a_failure(services: EndpointServices) -> None:
+    gone = "vpce-svc-0fa57c0de5e41ce0f"
+    for call in (services.permit, services.forbid):
+        with pytest.raises(AwsCallFailed, match=f"ModifyVpcEndpointServicePermissions for {gone}"):
+            call(gone, [CONSUMER, STRANGER])
+    with pytest.raises(AwsCallFailed, match=f"DescribeVpcEndpointServicePermissions for {gone}"):
+        services.permitted_accounts(gone)
+
+
+@pytest.mark.parametrize("is_real", [True], indirect=True)
+def test_permissions_are_changed_a_hundred_at_a_time_and_only_the_asked_for_are_read(
+    landscape: Landscape, clock: Clock
+) -> None:
+    ec2 = session(PROVIDER).client("ec2")
+    changes = real.requests_of(ec2, "ModifyVpcEndpointServicePermissions")
+    reads = real.requests_of(ec2, "DescribeVpcEndpointServicePermissions")
+    services, service_id = Ec2EndpointServices(ec2, clock), landscape.service()
+
+    services.permit(service_id, ACCOUNTS)
+    services.forbid(service_id, ACCOUNTS)
+    services.permitted_accounts(service_id, among=ACCOUNTS)
+
+    assert [len(request["AddAllowedPrincipals"]) for request in changes[:3]] == [100, 100, 50]
+    assert [len(request["RemoveAllowedPrincipals"]) for request in changes[3:]] == [100, 100, 50]
+    assert [len(request["Filters"][0]["Values"]) for request in reads] == [200, 50]
+
+
+@pytest.mark.parametrize("is_real", [True], indirect=True)
+def test_principals_are_those_of_the_partition(landscape: Landscape, clock: Clock) -> None:
+    ec2 = session(PROVIDER, "cn-north-1").client("ec2")
+    with Stubber(ec2) as aws:
+        root = f"arn:aws-cn:iam::{CONSUMER}:root"
+        aws.add_response(
+            "modify_vpc_endpoint_service_permissions",
+            {},
+            {"ServiceId": "vpce-svc-0fa57c0de5e41ce01", "AddAllowedPrincipals": [root]},
+        )
+        aws.add_response("describe_vpc_endpoint_service_permissions", {"AllowedPrincipals": [{"Principal": root}]})
+        services = Ec2EndpointServices(ec2, clock)
+        services.permit("vpce-svc-0fa57c0de5e41ce01", [CONSUMER])
+
+        assert services.permitted_accounts("vpce-svc-0fa57c0de5e41ce01") == {CONSUMER}
 
 
 def test_a_refused_call_says_which_and_why(services: EndpointServices) -> None:

@@ -18,6 +18,7 @@ from autopilot.domain.connection import (
     LedgerRow,
     NetworkInterface,
 )
+from autopilot.domain.disruption import Brake
 from autopilot.domain.failures import LedgerChangedMeanwhile
 from autopilot.use_cases.ports import Ledger
 from tests.adapters import real
@@ -46,6 +47,18 @@ class Subject:
         item = self.dynamodb.get_item(TableName=real.LEDGER, Key=key)["Item"]
         return datetime.fromtimestamp(int(item["delete_at"]["N"]), UTC) if "delete_at" in item else None
 
+    def allow_disruptions(self, allowed: int) -> None:
+        """As a person does."""
+        if isinstance(self.ledger, FakeLedger):
+            self.ledger.allow_disruptions(allowed)
+            return
+        self.dynamodb.update_item(
+            TableName=real.LEDGER,
+            Key={"service_id": {"S": "brake"}, "endpoint_id": {"S": "disruptions"}},
+            UpdateExpression="SET allowed = :allowed",
+            ExpressionAttributeValues={":allowed": {"N": str(allowed)}},
+        )
+
 
 @pytest.fixture
 def subject(is_real: bool, landscape: Landscape) -> Subject:
@@ -70,7 +83,14 @@ def absent(clock: Clock) -> DnsFacet:
 
 def test_a_row_reads_back_as_it_was_written(ledger: Ledger, clock: Clock) -> None:
     acceptance = AcceptanceFacet().became(
-        Acceptance.ACCEPTED, clock(), reason="accepted: “Zürich”", decided_by=f"{CONSUMER}/*"
+        Acceptance.ACCEPTED,
+        clock(),
+        reason="accepted: “Zürich”",
+        decided_by=f"{CONSUMER}/*",
+        answered_by=f"arn:aws:iam::{CONSUMER}:user/alice",
+        refusal="EC2 refused it",
+        owner_name="team-a",
+        owner_path="Workloads/Prod",
     )
     dns = DnsFacet().became(
         Dns.WAITING,
@@ -196,3 +216,112 @@ def test_notices_are_given_changed_and_withdrawn(ledger: Ledger, clock: Clock) -
 
     assert ledger.notices() == {"INSTALLED": "it manages 1 service", "CHECK THE TAGS": ""}
     assert list(ledger.rows_of(SERVICE)) == []
+
+
+def test_reminders_are_counted_until_the_next_decision(ledger: Ledger, clock: Clock) -> None:
+    row = ledger.record_acceptance(UNSEEN, held(clock))
+    ledger.record_reminded(REF, 1)
+    ledger.record_reminded(REF, 2)
+    assert ledger.rows([REF])[REF] == replace(row, reminders=2)
+
+    assert ledger.record_dns(row, DnsFacet()).reminders == 2
+
+    assert ledger.record_acceptance(row, held(clock, "held: for another reason")).reminders == 0
+    assert ledger.rows([REF])[REF].reminders == 0
+
+
+def test_nobody_is_reminded_of_a_row_that_is_gone(ledger: Ledger) -> None:
+    ledger.record_reminded(REF, 1)
+
+    assert ledger.rows([REF]) == {}
+
+
+def test_there_is_no_brake_before_one_is_written(ledger: Ledger, clock: Clock) -> None:
+    assert ledger.brake() is None
+    assert not ledger.take_disruption()
+    assert ledger.brake() is None
+
+    ledger.record_brake(None, Brake(clock(), limit=2))
+
+    assert ledger.brake() == Brake(clock(), limit=2, taken=0, allowed=0)
+
+
+def test_disruptions_are_taken_until_the_limit(ledger: Ledger, clock: Clock) -> None:
+    brake = Brake(clock(), limit=3, taken=1, allowed=7)
+    ledger.record_brake(None, brake)
+
+    assert [ledger.take_disruption() for _ in range(4)] == [True, True, False, False]
+    assert ledger.brake() == replace(brake, taken=3)
+
+
+@pytest.mark.parametrize(
+    "now", [Brake(datetime(2027, 1, 15, tzinfo=UTC), 6, 1, 2), Brake(datetime(2027, 1, 14, tzinfo=UTC), 5, 2, 3)]
+)
+def test_who_writes_over_a_brake_that_changed_meanwhile_must_look_again(ledger: Ledger, now: Brake) -> None:
+    read = Brake(datetime(2027, 1, 15, tzinfo=UTC), 5, 1, 2)
+    ledger.record_brake(None, read)
+    ledger.record_brake(read, now)
+
+    for stale in (None, read, replace(now, since=now.since - timedelta(seconds=1)), replace(now, taken=0)):
+        with pytest.raises(LedgerChangedMeanwhile):
+            ledger.record_brake(stale, Brake(now.since))
+    assert ledger.brake() == now
+
+
+def test_a_brake_that_is_gone_is_not_made_anew_from_memory(ledger: Ledger, clock: Clock) -> None:
+    with pytest.raises(LedgerChangedMeanwhile):
+        ledger.record_brake(Brake(clock()), Brake(clock(), limit=5))
+
+    assert ledger.brake() is None
+
+
+def test_a_person_allows_more_at_any_time_and_that_is_a_change(subject: Subject, clock: Clock) -> None:
+    ledger, read = subject.ledger, Brake(clock(), limit=2)
+    ledger.record_brake(None, read)
+    subject.allow_disruptions(12)
+
+    assert ledger.brake() == replace(read, allowed=12)
+    with pytest.raises(LedgerChangedMeanwhile):
+        ledger.record_brake(read, read.without_permission())
+
+
+def test_a_person_may_allow_before_there_is_a_brake(subject: Subject, clock: Clock) -> None:
+    subject.allow_disruptions(12)
+    ledger, brake = subject.ledger, Brake(clock(), limit=12, allowed=12)
+    assert not ledger.take_disruption()
+    read = ledger.brake()
+    assert read is not None
+    assert (read.limit, read.taken, read.allowed) == (0, 0, 12)
+    assert read.for_a_step(12, 5, clock()) == brake
+
+    ledger.record_brake(read, brake)
+
+    assert ledger.brake() == brake
+
+
+def test_whom_autopilot_permitted_is_remembered_by_service(ledger: Ledger) -> None:
+    accounts = [f"{number:012}" for number in range(130)]
+    assert ledger.permitted(SERVICE) == set()
+    ledger.record_permitted(SERVICE, accounts)
+    ledger.record_permitted(SERVICE, [*accounts[:2], *accounts[:2]])
+    ledger.record_permitted(OTHER_SERVICE, [CONSUMER])
+
+    assert ledger.permitted(SERVICE) == set(accounts)
+    assert ledger.permitted(SERVICE, among=[accounts[7], CONSUMER, CONSUMER]) == {accounts[7]}
+    assert ledger.permitted(SERVICE, among=[]) == set()
+
+    ledger.forget_permitted(SERVICE, [*accounts[:-1], CONSUMER])
+    ledger.forget_permitted(SERVICE, [])
+    ledger.record_permitted(SERVICE, [])
+    assert ledger.permitted(SERVICE) == {accounts[-1]}
+    assert ledger.permitted(OTHER_SERVICE) == {CONSUMER}
+
+
+def test_what_is_no_connection_is_never_found_as_one(ledger: Ledger, clock: Clock) -> None:
+    ledger.record_brake(None, Brake(clock()))
+    ledger.record_permitted(SERVICE, [CONSUMER])
+    ledger.record_notice("INSTALLED", "it manages 1 service")
+
+    assert [ledger.find(endpoint) for endpoint in ("disruptions", CONSUMER, "INSTALLED")] == [None] * 3
+    assert list(ledger.rows_of(SERVICE)) == []
+    assert ledger.notices() == {"INSTALLED": "it manages 1 service"}

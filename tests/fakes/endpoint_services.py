@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from autopilot.domain.connection import AwsState, Connection, ConnectionRef
+from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.service import EndpointService
 from autopilot.use_cases.ports import Refusal
 from tests.fakes.aws_model import Client
@@ -44,6 +45,36 @@ class FakeEndpointServices:
     def reject(self, service_id: str, endpoint_ids: Sequence[str]) -> Mapping[str, Refusal]:
         return self._answer("RejectVpcEndpointConnections", service_id, endpoint_ids)
 
+    def permitted_accounts(self, service_id: str, *, among: Collection[str] | None = None) -> frozenset[str]:
+        permitted = self._ec2.listing(
+            "DescribeVpcEndpointServicePermissions", service_id, "AllowedPrincipals", ServiceId=service_id
+        )
+        accounts = frozenset(row["Principal"].split(":")[4] for row in permitted if row["PrincipalType"] == "Account")
+        return accounts if among is None else accounts.intersection(among)
+
+    def permit(self, service_id: str, accounts: Collection[str]) -> None:
+        try:
+            self._modify(service_id, AddAllowedPrincipals=_principals(accounts))
+        except AwsCallFailed as failure:
+            if failure.code != "InvalidPrincipal" or len(accounts) == 1:
+                raise
+            self._permit_each(service_id, accounts)
+
+    def forbid(self, service_id: str, accounts: Collection[str]) -> None:
+        self._modify(service_id, RemoveAllowedPrincipals=_principals(accounts))
+
+    def _permit_each(self, service_id: str, accounts: Collection[str]) -> None:
+        failures: list[AwsCallFailed] = []
+        for account in accounts:
+            try:
+                self.permit(service_id, [account])
+            except AwsCallFailed as failure:
+                failures.append(failure)
+        raise failures[0]
+
+    def _modify(self, service_id: str, **principals: list[str]) -> None:
+        self._ec2.call("ModifyVpcEndpointServicePermissions", service_id, ServiceId=service_id, **principals)
+
     def _answer(self, operation: str, service_id: str, endpoint_ids: Sequence[str]) -> Mapping[str, Refusal]:
         answer = self._ec2.call(operation, service_id, ServiceId=service_id, VpcEndpointIds=endpoint_ids)
         return {
@@ -56,6 +87,10 @@ class FakeEndpointServices:
         return EndpointService.from_tags(
             row["ServiceId"], self._ec2.caller.region, tags, acceptance_required=row["AcceptanceRequired"]
         )
+
+
+def _principals(accounts: Collection[str]) -> list[str]:
+    return [f"arn:aws:iam::{account}:root" for account in sorted(accounts)]
 
 
 def _connection(row: Response) -> Connection:

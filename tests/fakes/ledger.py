@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from autopilot.domain.connection import AcceptanceFacet, ConnectionRef, Dns, DnsFacet, LedgerRow
+from autopilot.domain.disruption import Brake
 from autopilot.domain.failures import LedgerChangedMeanwhile
 from autopilot.domain.report import Notice, StatusChange, change_of
 from tests.fakes.calls import Calls
@@ -19,6 +21,8 @@ class FakeLedger:
         self._notices: dict[str, str] = {}
         self._changes: list[StatusChange] = []
         self._told: list[Notice] = []
+        self._brake: Brake | None = None
+        self._permitted: defaultdict[str, set[str]] = defaultdict(set)
         self.expiries: dict[ConnectionRef, datetime] = {}
 
     def rows(self, refs: Collection[ConnectionRef]) -> Mapping[ConnectionRef, LedgerRow]:
@@ -35,7 +39,8 @@ class FakeLedger:
 
     def record_acceptance(self, row: LedgerRow, facet: AcceptanceFacet) -> LedgerRow:
         known = self._known(row)
-        return self._write(row, known, replace(known, acceptance=facet), known.acceptance.value == row.acceptance.value)
+        decided = replace(known, acceptance=facet, reminders=0)
+        return self._write(row, known, decided, known.acceptance.value == row.acceptance.value)
 
     def record_dns(self, row: LedgerRow, facet: DnsFacet) -> LedgerRow:
         known = self._known(row)
@@ -48,7 +53,46 @@ class FakeLedger:
     def record_reported(self, ref: ConnectionRef, version: int) -> None:
         with self._calls.making("UpdateItem", str(ref)):
             if ref in self._rows:
-                self._rows[ref] = replace(self._rows[ref], reported_version=version)
+                self._put(replace(self._rows[ref], reported_version=version))
+
+    def record_reminded(self, ref: ConnectionRef, reminders: int) -> None:
+        with self._calls.making("UpdateItem", str(ref)):
+            if ref in self._rows:
+                self._put(replace(self._rows[ref], reminders=reminders))
+
+    def brake(self) -> Brake | None:
+        with self._calls.making("Query", "brake"):
+            return self._brake
+
+    def record_brake(self, read: Brake | None, brake: Brake) -> None:
+        with self._calls.making("UpdateItem", "brake"):
+            if self._brake != read:
+                raise LedgerChangedMeanwhile("the brake is no longer what was read")
+            self._brake = brake
+
+    def take_disruption(self) -> bool:
+        with self._calls.making("UpdateItem", "brake"):
+            if self._brake is None or self._brake.stops(1):
+                return False
+            self._brake = replace(self._brake, taken=self._brake.taken + 1)
+        return True
+
+    def allow_disruptions(self, allowed: int) -> None:
+        """What a person writes into the brake's row."""
+        self._brake = replace(self._brake or Brake(datetime.min.replace(tzinfo=UTC)), allowed=allowed)
+
+    def permitted(self, service_id: str, *, among: Collection[str] | None = None) -> frozenset[str]:
+        with self._calls.making("Query" if among is None else "BatchGetItem", service_id):
+            known = frozenset(self._permitted[service_id])
+            return known if among is None else known.intersection(among)
+
+    def record_permitted(self, service_id: str, accounts: Collection[str]) -> None:
+        with self._calls.making("BatchWriteItem", service_id):
+            self._permitted[service_id].update(accounts)
+
+    def forget_permitted(self, service_id: str, accounts: Collection[str]) -> None:
+        with self._calls.making("BatchWriteItem", service_id):
+            self._permitted[service_id].difference_update(accounts)
 
     def notices(self) -> Mapping[str, str]:
         with self._calls.making("Query", "notices"):
@@ -76,7 +120,10 @@ class FakeLedger:
             written = replace(
                 facets, connection=row.connection, service_title=row.service_title, version=known.version + 1
             )
-            self._rows[row.ref] = written
-            change = change_of(known if known.version else None, written)
-            self._changes += [change] if change else []
+            self._put(written)
         return written
+
+    def _put(self, row: LedgerRow) -> None:
+        change = change_of(self._rows.get(row.ref), row)
+        self._rows[row.ref] = row
+        self._changes += [change] if change else []

@@ -8,12 +8,14 @@ import pytest
 from moto import mock_aws
 
 from autopilot.aws.ledger import NOTICE, LedgerTable, read_row
-from autopilot.domain.connection import Status
+from autopilot.domain.connection import AcceptanceFacet, Status
 from autopilot.domain.report import Notice
 from autopilot.ledger_stream import read_changes
-from tests.events import ENDPOINT, SERVICE, event
+from tests.events import CONSUMER, ENDPOINT, SERVICE, event
 
 SAMPLE = event("invoke-report-status")["Records"][0]["dynamodb"]
+# What rows from before persons, units and reminders were known do not have.
+SINCE_THEN = {name: {"S": ""} for name in ("answered_by", "refusal", "owner_name", "owner_path")}
 
 
 def record(before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[str, Any]:
@@ -54,7 +56,31 @@ def test_the_sample_invocation_has_what_the_ledger_writes(image: str) -> None:
         (written,) = dynamodb.scan(TableName="ledger")["Items"]
 
     counters = {name: SAMPLE[image][name] for name in ("version", "reported_version")}
-    assert written | counters == SAMPLE[image]
+    acceptance = {"acceptance": {"M": SINCE_THEN | SAMPLE[image]["acceptance"]["M"]}}
+    assert written | counters == SAMPLE[image] | acceptance
+
+
+def test_a_row_from_before_there_were_persons_units_and_reminders_is_read() -> None:
+    acceptance = {
+        name: value for name, value in SAMPLE["NewImage"]["acceptance"]["M"].items() if name not in SINCE_THEN
+    }
+    row = read_row(SAMPLE["NewImage"] | {"acceptance": {"M": acceptance}})
+
+    known = row.acceptance
+    assert known == AcceptanceFacet(known.value, known.decided_by, known.reason, timeline=known.timeline)
+    assert row.reminders == 0
+
+
+@pytest.mark.parametrize(
+    ("service_id", "endpoint_id"),
+    [("brake", "disruptions"), (f"permissions/{SERVICE}", CONSUMER), ("something", "a person put there")],
+)
+def test_what_autopilot_keeps_for_itself_is_nothing_to_tell(service_id: str, endpoint_id: str) -> None:
+    before = {"service_id": {"S": service_id}, "endpoint_id": {"S": endpoint_id}}
+    after = before | {"taken": {"N": "3"}}
+    records = [record(None, before), record(before, after), record(after, None)]
+
+    assert read_changes({"Records": records}) == ([], [])
 
 
 def test_a_new_row_and_a_new_version_without_news_tell_what_is_new_and_no_more() -> None:

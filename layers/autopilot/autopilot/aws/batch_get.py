@@ -1,4 +1,4 @@
-"""BatchGetItem, to the last key."""
+"""BatchGetItem and BatchWriteItem, to the last key."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from autopilot.domain.failures import AwsCallFailed
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import WriteRequestUnionTypeDef
 
 _MOST_KEYS = 100
+_MOST_WRITES = 25
 _MOST_CALLS = 5
 
 
@@ -33,3 +35,20 @@ def batch_get(dynamodb: DynamoDBClient, table: str, keys: Sequence[Mapping[str, 
                 break
         else:
             raise AwsCallFailed("BatchGetItem", table, "UnprocessedKeys", f"{len(remaining)} keys stayed unread")
+
+
+def batch_write(dynamodb: DynamoDBClient, table: str, writes: Sequence[WriteRequestUnionTypeDef]) -> None:
+    """Put and delete items, no two of one key.
+
+    A throttled table does part of them and answers with `UnprocessedItems`. Raises AwsCallFailed.
+    """
+    for some in batched(writes, _MOST_WRITES, strict=False):
+        remaining: Sequence[WriteRequestUnionTypeDef] = some
+        for _ in range(_MOST_CALLS):
+            with calling("BatchWriteItem", table):
+                answer = dynamodb.batch_write_item(RequestItems={table: remaining})
+            remaining = answer["UnprocessedItems"].get(table, ())
+            if not remaining:
+                break
+        else:
+            raise AwsCallFailed("BatchWriteItem", table, "UnprocessedItems", f"{len(remaining)} items stayed unwritten")

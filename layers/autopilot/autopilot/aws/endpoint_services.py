@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import batched
 from typing import TYPE_CHECKING
 
 from autopilot.aws.calls import calling
 from autopilot.domain.connection import AwsState, Connection, ConnectionRef
+from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.service import EndpointService
 from autopilot.use_cases.ports import Refusal
 
@@ -24,6 +27,10 @@ _FRESH_FOR = timedelta(seconds=60)
 # What would be dropped may have been made, tagged or mended a moment ago.
 _LOOK_AGAIN_AFTER = timedelta(seconds=5)
 _PAGE = 1000
+_MOST_FILTER_VALUES = 200
+_MOST_PRINCIPALS = 100
+# Roles, users, `*` and services are principals too.
+_WHOLE_ACCOUNT = re.compile(r"arn:[\w-]+:iam::([0-9]{12}):root")
 
 
 class Ec2EndpointServices:
@@ -71,6 +78,57 @@ class Ec2EndpointServices:
         with calling("RejectVpcEndpointConnections", f"{service_id} {' '.join(endpoint_ids)}"):
             answer = self._ec2.reject_vpc_endpoint_connections(ServiceId=service_id, VpcEndpointIds=endpoint_ids)
         return _refusals(answer["Unsuccessful"])
+
+    def permitted_accounts(self, service_id: str, *, among: Collection[str] | None = None) -> frozenset[str]:
+        if among is None:
+            return self._permitted(service_id, [])
+        found: frozenset[str] = frozenset()
+        for some in batched(sorted(among), _MOST_FILTER_VALUES, strict=False):
+            found |= self._permitted(service_id, [{"Name": "principal", "Values": self._principals(some)}])
+        return found.intersection(among)
+
+    def permit(self, service_id: str, accounts: Collection[str]) -> None:
+        """An account that does not exist is refused alone; the others are permitted before that is raised."""
+        failures: list[AwsCallFailed] = []
+        for some in batched(sorted(accounts), _MOST_PRINCIPALS, strict=False):
+            self._permit(service_id, some, failures)
+        if failures:
+            raise failures[0]
+
+    def forbid(self, service_id: str, accounts: Collection[str]) -> None:
+        for some in batched(sorted(accounts), _MOST_PRINCIPALS, strict=False):
+            with calling("ModifyVpcEndpointServicePermissions", service_id):
+                self._ec2.modify_vpc_endpoint_service_permissions(
+                    ServiceId=service_id, RemoveAllowedPrincipals=self._principals(some)
+                )
+
+    def _permitted(self, service_id: str, filters: Sequence[FilterTypeDef]) -> frozenset[str]:
+        pages = self._ec2.get_paginator("describe_vpc_endpoint_service_permissions").paginate(
+            ServiceId=service_id, Filters=filters, PaginationConfig={"PageSize": _PAGE}
+        )
+        with calling("DescribeVpcEndpointServicePermissions", service_id):
+            principals = [found.get("Principal", "") for page in pages for found in page["AllowedPrincipals"]]
+        return frozenset(found[1] for found in map(_WHOLE_ACCOUNT.fullmatch, principals) if found)
+
+    def _permit(self, service_id: str, accounts: Sequence[str], failures: list[AwsCallFailed]) -> None:
+        """One principal that AWS refuses fails the whole call, so the batch is halved until it stands alone."""
+        try:
+            with calling("ModifyVpcEndpointServicePermissions", f"{service_id} {' '.join(accounts)}"):
+                self._ec2.modify_vpc_endpoint_service_permissions(
+                    ServiceId=service_id, AddAllowedPrincipals=self._principals(accounts)
+                )
+        except AwsCallFailed as failure:
+            if failure.code != "InvalidPrincipal":
+                raise
+            if len(accounts) == 1:
+                failures.append(failure)
+                return
+            middle = len(accounts) // 2
+            self._permit(service_id, accounts[:middle], failures)
+            self._permit(service_id, accounts[middle:], failures)
+
+    def _principals(self, accounts: Sequence[str]) -> list[str]:
+        return [f"arn:{self._ec2.meta.partition}:iam::{account}:root" for account in accounts]
 
     def _age(self) -> timedelta:
         return self._clock() - self._read_at if self._read_at else timedelta.max

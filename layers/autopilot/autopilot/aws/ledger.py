@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
-from autopilot.aws.batch_get import batch_get
+from autopilot.aws.batch_get import batch_get, batch_write
 from autopilot.aws.calls import calling
 from autopilot.domain.connection import (
     Acceptance,
@@ -24,14 +24,18 @@ from autopilot.domain.connection import (
     Moment,
     NetworkInterface,
 )
+from autopilot.domain.disruption import Brake
 from autopilot.domain.failures import LedgerChangedMeanwhile
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 BY_ENDPOINT = "by-endpoint"
-# The rows of notices have this in the place of a service id.
+# What rows that are no connection's have in the place of a service id.
 NOTICE = "notice"
+_PERMISSIONS = "permissions/"
+_BRAKE = ConnectionRef("brake", "disruptions")
+_BRAKE_NAMES = ("since", "limit", "taken", "allowed")
 _KEPT_AFTER_THE_END = timedelta(days=400)
 
 _serialize = TypeSerializer().serialize
@@ -64,7 +68,8 @@ class LedgerTable:
                 KeyConditionExpression="endpoint_id = :endpoint",
                 ExpressionAttributeValues={":endpoint": {"S": endpoint_id}},
             )
-        return next((ConnectionRef(item["service_id"]["S"], endpoint_id) for item in answer["Items"]), None)
+        found = filter(is_connection, answer["Items"])
+        return next((ConnectionRef(item["service_id"]["S"], endpoint_id) for item in found), None)
 
     def record_acceptance(self, row: LedgerRow, facet: AcceptanceFacet) -> LedgerRow:
         return self._record(row, "acceptance", row.acceptance.value, facet)
@@ -73,18 +78,66 @@ class LedgerTable:
         return self._record(row, "dns", row.dns.value, facet)
 
     def record_reported(self, ref: ConnectionRef, version: int) -> None:
-        """Of a row that somebody has deleted meanwhile nothing is left to mark, and an update would revive it."""
-        with (
-            calling("UpdateItem", f"{self._table} {ref}"),
-            suppress(self._dynamodb.exceptions.ConditionalCheckFailedException),
-        ):
-            self._dynamodb.update_item(
-                TableName=self._table,
-                Key=_key(ref),
-                UpdateExpression="SET reported_version = :version",
-                ConditionExpression="attribute_exists(service_id)",
-                ExpressionAttributeValues={":version": _serialize(version)},
-            )
+        self._mark(ref, "reported_version", version)
+
+    def record_reminded(self, ref: ConnectionRef, reminders: int) -> None:
+        self._mark(ref, "reminders", reminders)
+
+    def brake(self) -> Brake | None:
+        item = next(iter(self._query(_BRAKE.service_id)), None)
+        return _read_brake(item) if item else None
+
+    def record_brake(self, read: Brake | None, brake: Brake) -> None:
+        """A person may change `allowed` at any time, or write it before there is a brake."""
+        values = {f":{name}": _serialize(value) for name, value in _brake_fields(brake).items()}
+        condition = "attribute_not_exists(service_id)"
+        if read:
+            values |= {f":read_{name}": _serialize(value) for name, value in _brake_fields(read).items()}
+            as_read = [f"(#{name} = :read_{name} OR attribute_not_exists(#{name}))" for name in _BRAKE_NAMES]
+            condition = " AND ".join(["attribute_exists(service_id)", *as_read])
+        with calling("UpdateItem", f"{self._table} {_BRAKE.service_id}"):
+            try:
+                self._dynamodb.update_item(
+                    TableName=self._table,
+                    Key=_key(_BRAKE),
+                    UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in _BRAKE_NAMES),
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames={f"#{name}": name for name in _BRAKE_NAMES},
+                    ExpressionAttributeValues=values,
+                )
+            except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
+                raise LedgerChangedMeanwhile("the brake is no longer what was read") from error
+
+    def take_disruption(self) -> bool:
+        with calling("UpdateItem", f"{self._table} {_BRAKE.service_id}"):
+            try:
+                self._dynamodb.update_item(
+                    TableName=self._table,
+                    Key=_key(_BRAKE),
+                    UpdateExpression="SET #taken = #taken + :one",
+                    ConditionExpression="#taken < #limit",
+                    ExpressionAttributeNames={"#taken": "taken", "#limit": "limit"},
+                    ExpressionAttributeValues={":one": _serialize(1)},
+                )
+            except self._dynamodb.exceptions.ConditionalCheckFailedException:
+                return False
+        return True
+
+    def permitted(self, service_id: str, *, among: Collection[str] | None = None) -> frozenset[str]:
+        if among is None:
+            found = self._query(_PERMISSIONS + service_id)
+        else:
+            keys = [_key(_permission(service_id, account)) for account in sorted(set(among))]
+            found = iter(batch_get(self._dynamodb, self._table, keys))
+        return frozenset(item["endpoint_id"]["S"] for item in found)
+
+    def record_permitted(self, service_id: str, accounts: Collection[str]) -> None:
+        items = [_key(_permission(service_id, account)) for account in sorted(set(accounts))]
+        batch_write(self._dynamodb, self._table, [{"PutRequest": {"Item": item}} for item in items])
+
+    def forget_permitted(self, service_id: str, accounts: Collection[str]) -> None:
+        keys = [_key(_permission(service_id, account)) for account in sorted(set(accounts))]
+        batch_write(self._dynamodb, self._table, [{"DeleteRequest": {"Key": key}} for key in keys])
 
     def notices(self) -> Mapping[str, str]:
         return {item["endpoint_id"]["S"]: item["text"]["S"] for item in self._query(NOTICE)}
@@ -97,6 +150,20 @@ class LedgerTable:
                 UpdateExpression="SET #text = :text",
                 ExpressionAttributeNames={"#text": "text"},
                 ExpressionAttributeValues={":text": {"S": text}},
+            )
+
+    def _mark(self, ref: ConnectionRef, name: str, number: int) -> None:
+        """Of a row that somebody has deleted meanwhile nothing is left to mark, and an update would revive it."""
+        with (
+            calling("UpdateItem", f"{self._table} {ref}"),
+            suppress(self._dynamodb.exceptions.ConditionalCheckFailedException),
+        ):
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key=_key(ref),
+                UpdateExpression=f"SET {name} = :number",
+                ConditionExpression="attribute_exists(service_id)",
+                ExpressionAttributeValues={":number": _serialize(number)},
             )
 
     def _query(self, service_id: str) -> Iterator[Mapping[str, Any]]:
@@ -131,7 +198,7 @@ class LedgerTable:
         if row.version:
             condition, values[":read"], names["#value"] = "#facet.#value = :read", str(read), "value"
         end = _end_of(facet)
-        keeping = " REMOVE delete_at" if name == "dns" else ""
+        keeping = " REMOVE delete_at" if name == "dns" else " REMOVE reminders"
         if end:
             values[":end"], keeping = int((end + _KEPT_AFTER_THE_END).timestamp()), ", delete_at = :end"
         with calling("UpdateItem", f"{self._table} {row.ref}"):
@@ -176,8 +243,13 @@ def read_row(item: Mapping[str, Any]) -> LedgerRow:
             Acceptance(acceptance["value"]),
             acceptance["decided_by"],
             acceptance["reason"],
-            acceptance["would"],
-            _timeline(acceptance),
+            # A row from before these were known has none of them.
+            answered_by=acceptance.get("answered_by", ""),
+            refusal=acceptance.get("refusal", ""),
+            owner_name=acceptance.get("owner_name", ""),
+            owner_path=acceptance.get("owner_path", ""),
+            would=acceptance["would"],
+            timeline=_timeline(acceptance),
         ),
         dns=DnsFacet(
             Dns(dns["value"]),
@@ -192,11 +264,17 @@ def read_row(item: Mapping[str, Any]) -> LedgerRow:
         ),
         version=int(fields["version"]),
         reported_version=int(fields["reported_version"]),
+        reminders=int(fields.get("reminders", 0)),
     )
 
 
+def is_connection(item: Mapping[str, Any]) -> bool:
+    """Whether an item or a stream's image is a connection's row, which `read_row` reads."""
+    return str(item["service_id"]["S"]).startswith("vpce-svc-")
+
+
 def read_notice(item: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Subject and text of a notice's item, or None for a connection's."""
+    """Subject and text of a notice's item, or None for any other item."""
     if item["service_id"]["S"] != NOTICE:
         return None
     return item["endpoint_id"]["S"], item["text"]["S"]
@@ -208,6 +286,21 @@ def _timeline(facet: Mapping[str, Any]) -> tuple[Moment, ...]:
 
 def _key(ref: ConnectionRef) -> dict[str, Any]:
     return {"service_id": {"S": ref.service_id}, "endpoint_id": {"S": ref.endpoint_id}}
+
+
+def _permission(service_id: str, account: str) -> ConnectionRef:
+    return ConnectionRef(_PERMISSIONS + service_id, account)
+
+
+def _read_brake(item: Mapping[str, Any]) -> Brake:
+    """A person who allowed disruptions before there was a brake made a row with nothing else in it."""
+    fields = {name: _deserialize(value) for name, value in item.items()}
+    since = datetime.fromisoformat(fields["since"]) if "since" in fields else datetime.min.replace(tzinfo=UTC)
+    return Brake(since, *(int(fields.get(name, 0)) for name in _BRAKE_NAMES[1:]))
+
+
+def _brake_fields(brake: Brake) -> dict[str, object]:
+    return {name: _plain(getattr(brake, name)) for name in _BRAKE_NAMES}
 
 
 def _facet_item(facet: AcceptanceFacet | DnsFacet) -> dict[str, Any]:
