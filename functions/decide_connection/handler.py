@@ -16,6 +16,7 @@ from autopilot.aws.allowlist_table import AllowlistTable
 from autopilot.aws.calls import CONFIG
 from autopilot.aws.endpoint_services import Ec2EndpointServices
 from autopilot.aws.ledger import LedgerTable
+from autopilot.aws.organization import organization
 from autopilot.aws.queues import SqsQueue
 from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.wake_up import WakeUp
@@ -32,7 +33,7 @@ metrics = Metrics()
 
 
 @cache
-def wire() -> tuple[DecideConnections, SqsQueue]:
+def wire(account: str) -> tuple[DecideConnections, SqsQueue]:
     """The use case and its queue, made once a runtime environment. Raises WrongSetting."""
     settings = Settings(os.environ)
     sqs = boto3.client("sqs", config=CONFIG)
@@ -40,12 +41,15 @@ def wire() -> tuple[DecideConnections, SqsQueue]:
     requests_queue = SqsQueue(sqs, settings.requests_queue_url)
     decide_connections = DecideConnections(
         services=Ec2EndpointServices(boto3.client("ec2", config=CONFIG), now),
+        organization=organization(settings.organization_id, settings.organizations_role_arn, now),
         allowlist=AllowlistTable(dynamodb, settings.allowlist_table, settings.allowed_principals),
         ledger=LedgerTable(dynamodb, settings.ledger_table),
         requests_queue=requests_queue,
         dns_queue=SqsQueue(sqs, settings.dns_queue_url),
+        account=account,
         mode=settings.mode,
         unlisted=settings.unlisted,
+        on_revoked=settings.on_revoked,
         clock=now,
     )
     return decide_connections, requests_queue
@@ -58,7 +62,7 @@ def now() -> datetime:
 @metrics.log_metrics
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    decide_connections, queue = wire()
+    decide_connections, queue = wire(context.invoked_function_arn.split(":")[4])
 
     def work(wake_ups: Sequence[WakeUp]) -> Mapping[WakeUp, AwsCallFailed]:
         metrics.add_metric("RequestWakeUps", MetricUnit.Count, len(wake_ups))

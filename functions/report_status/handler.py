@@ -14,8 +14,8 @@ from autopilot.aws.bus import EventBridgeBus
 from autopilot.aws.calls import CONFIG
 from autopilot.aws.ledger import LedgerTable
 from autopilot.aws.status_topic import SnsStatusTopic
+from autopilot.domain.commands import Installation
 from autopilot.domain.dns_plan import Autopilot
-from autopilot.domain.report import Installation
 from autopilot.ledger_stream import read_changes
 from autopilot.settings import Settings
 from autopilot.use_cases.report_status import ReportStatus
@@ -41,6 +41,7 @@ def wire(account: str) -> ReportStatus:
             settings.consumer_parameters,
             settings.allowlist_table,
             settings.ledger_table,
+            settings.on_revoked,
         ),
     )
 

@@ -1,4 +1,4 @@
-"""Finds what the events missed, on a schedule and whenever the allowlist changes."""
+"""Finds what the events missed, on a schedule, after each deployment and whenever the allowlist changes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from autopilot.allowlist_stream import read_keys
+from autopilot.aws.allowlist_table import AllowlistTable
 from autopilot.aws.calls import CONFIG
 from autopilot.aws.endpoint_services import Ec2EndpointServices
 from autopilot.aws.ledger import LedgerTable
 from autopilot.aws.queues import SqsQueue
 from autopilot.aws.trails import CloudTrails
 from autopilot.settings import Settings
+from autopilot.use_cases.notices import Notices
+from autopilot.use_cases.service_permissions import ServicePermissions
 from autopilot.use_cases.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -30,14 +34,24 @@ metrics = Metrics()
 def wire() -> Sweep:
     """The use case, made once a runtime environment. Raises WrongSetting."""
     settings = Settings(os.environ)
-    sqs = boto3.client("sqs", config=CONFIG)
+    sqs, dynamodb = boto3.client("sqs", config=CONFIG), boto3.client("dynamodb", config=CONFIG)
+    services = Ec2EndpointServices(boto3.client("ec2", config=CONFIG), now)
+    allowlist = AllowlistTable(dynamodb, settings.allowlist_table, settings.allowed_principals)
+    ledger = LedgerTable(dynamodb, settings.ledger_table)
+    trails = CloudTrails(boto3.client("cloudtrail", config=CONFIG))
+    permissions = ServicePermissions(services, allowlist, ledger, settings.mode, now)
     return Sweep(
-        services=Ec2EndpointServices(boto3.client("ec2", config=CONFIG), now),
-        ledger=LedgerTable(boto3.client("dynamodb", config=CONFIG), settings.ledger_table),
+        services=services,
+        allowlist=allowlist,
+        ledger=ledger,
         requests_queue=SqsQueue(sqs, settings.requests_queue_url),
         dns_queue=SqsQueue(sqs, settings.dns_queue_url),
-        trails=CloudTrails(boto3.client("cloudtrail", config=CONFIG)),
+        notices=Notices(ledger, trails, settings.mode, settings.region, settings.ledger_table, now),
+        permissions=permissions if settings.manage_permissions else None,
         mode=settings.mode,
+        on_revoked=settings.on_revoked,
+        max_disruptions=settings.max_disruptions,
+        first_reminder=settings.held_reminder,
         clock=now,
     )
 
@@ -49,11 +63,11 @@ def now() -> datetime:
 @metrics.log_metrics
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """The allowlist's stream sends `Records`; the schedule sends none."""
+    """The allowlist's stream sends `Records`; the schedule and a deployment send none."""
     sweep = wire()
     if "Records" in event:
         metrics.add_metric("AllowlistChanges", MetricUnit.Count, len(event["Records"]))
-        sweep.wake_waiting()
+        sweep.on_change(read_keys(event))
         return
     metrics.add_metric("Sweeps", MetricUnit.Count, 1)
     for finding, count in sweep().items():

@@ -11,7 +11,8 @@ from botocore.stub import Stubber
 from autopilot.aws.bus import EventBridgeBus
 from autopilot.aws.status_topic import SnsStatusTopic
 from autopilot.domain.failures import AwsCallFailed
-from autopilot.domain.report import ConnectionEvent, Mail
+from autopilot.domain.mails import Mail
+from autopilot.domain.report import ConnectionEvent
 from autopilot.use_cases.ports import Bus, StatusTopic
 from tests.adapters import real
 from tests.fakes.landscape import PROVIDER, Landscape

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 
 from autopilot.domain.allowlist import Verdict
+from autopilot.domain.commands import Installation
 from autopilot.domain.connection import ConnectionRef, Dns, LedgerRow, Status
+from autopilot.domain.disruption import MaxDisruptions, OnRevoked
 from autopilot.domain.dns_plan import Autopilot
 from autopilot.domain.mode import Mode
-from autopilot.domain.report import Installation
 from autopilot.domain.wake_up import SeenBy, WakeUp
 from autopilot.use_cases.converge_dns import ConvergeDns
 from autopilot.use_cases.decide_connections import DecideConnections, Outcome
+from autopilot.use_cases.notices import Notices
 from autopilot.use_cases.report_status import ReportStatus
+from autopilot.use_cases.service_permissions import ServicePermissions
 from autopilot.use_cases.sweep import Sweep
 from tests.fakes.allowlist import FakeAllowlist
 from tests.fakes.aws_model import Client
@@ -25,6 +29,7 @@ from tests.fakes.endpoint_services import FakeEndpointServices
 from tests.fakes.landscape import CONSUMER, PROVIDER, REGION, FakeNetwork, Landscape, Vpc
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.messages import FakeBus, FakeQueue, FakeStatusTopic, FakeTrails
+from tests.fakes.organization import FakeOrganization
 from tests.local_aws.hosted_zones import HostedZones
 from tests.local_aws.privatelink import Caller, PrivateLink
 
@@ -40,6 +45,10 @@ class FakeAutopilot:
     mode: Mode = Mode.ENFORCE
     unlisted: Verdict = Verdict.HOLD
     allowed_principals: Collection[str] = (CONSUMER,)
+    on_revoked: OnRevoked = OnRevoked.KEEP
+    max_disruptions: MaxDisruptions = field(default_factory=MaxDisruptions)
+    first_reminder: timedelta | None = timedelta(days=1)
+    manages_permissions: bool = False
     mailed: frozenset[Status] = frozenset(Status)
     clock: Clock = field(default_factory=Clock)
     calls: Calls = field(default_factory=Calls)
@@ -59,6 +68,7 @@ class FakeAutopilot:
         self.services = FakeEndpointServices(Client(privatelink, Caller(PROVIDER, REGION), self.calls))
         self.consumers = FakeConsumerAccounts(privatelink, hosted_zones, PROVIDER, self.calls)
         self.consumers.roles.add(CONSUMER)
+        self.organization = FakeOrganization(self.calls)
         self.allowlist = FakeAllowlist(self.calls, self.allowed_principals)
         self.ledger = FakeLedger(self.calls)
         self.requests_queue, self.dns_queue = FakeQueue(self.calls), FakeQueue(self.calls)
@@ -67,12 +77,15 @@ class FakeAutopilot:
     def decide(self, *wake_ups: WakeUp) -> Outcome:
         decide_connections = DecideConnections(
             self.services,
+            self.organization,
             self.allowlist,
             self.ledger,
             self.requests_queue,
             self.dns_queue,
+            PROVIDER,
             self.mode,
             self.unlisted,
+            self.on_revoked,
             self.clock,
         )
         return decide_connections(wake_ups)
@@ -85,18 +98,39 @@ class FakeAutopilot:
 
     @property
     def sweep(self) -> Sweep:
+        permissions = ServicePermissions(self.services, self.allowlist, self.ledger, self.mode, self.clock)
         return Sweep(
-            self.services, self.ledger, self.requests_queue, self.dns_queue, self.trails, self.mode, self.clock
+            self.services,
+            self.allowlist,
+            self.ledger,
+            self.requests_queue,
+            self.dns_queue,
+            Notices(self.ledger, self.trails, self.mode, REGION, "Ledger", self.clock),
+            permissions if self.manages_permissions else None,
+            self.mode,
+            self.on_revoked,
+            self.max_disruptions,
+            self.first_reminder,
+            self.clock,
         )
 
     @property
     def report_status(self) -> ReportStatus:
-        installation = Installation(US, f"ProviderAccount={PROVIDER}", "Allowlist", "Ledger")
+        installation = Installation(US, f"ProviderAccount={PROVIDER}", "Allowlist", "Ledger", self.on_revoked)
         return ReportStatus(self.topic, self.bus, self.ledger, self.mailed, installation)
 
     def report(self) -> None:
         """Tell what the ledger's stream holds."""
         self.report_status(*self.ledger.stream())
+
+    def run(self) -> None:
+        """Sweep, then do what was enqueued, round after round, until nothing is left that need not wait."""
+        self.sweep()
+        for _ in range(4):
+            if wake_ups := self.requests_queue.take():
+                self.decide(*wake_ups)
+            for wake_up in self.dns_queue.take():
+                self.converge(wake_up)
 
     def row(self, ref: ConnectionRef) -> LedgerRow:
         return self.ledger.rows([ref])[ref]

@@ -59,8 +59,8 @@ class Landscape:
     new_vpc: Callable[[str], Vpc]
     _numbers: count[int] = field(default_factory=count)
 
-    def service(self, tags: dict[str, str] = MANAGED, *, acceptance: bool = True) -> str:
-        """An endpoint service that everybody may connect to; its id."""
+    def service(self, tags: dict[str, str] = MANAGED, *, acceptance: bool = True, permitted: Sequence[str] = ()) -> str:
+        """An endpoint service that everybody may connect to, and some accounts by name; its id."""
         specification = {
             "ResourceType": "vpc-endpoint-service",
             "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
@@ -74,7 +74,8 @@ class Landscape:
             TagSpecifications=[specification] if tags else [],
         )
         service_id = str(made["ServiceConfiguration"]["ServiceId"])
-        self.ec2(PROVIDER, "ModifyVpcEndpointServicePermissions", ServiceId=service_id, AddAllowedPrincipals=["*"])
+        principals = ["*", *(f"arn:aws:iam::{account}:root" for account in permitted)]
+        self.ec2(PROVIDER, "ModifyVpcEndpointServicePermissions", ServiceId=service_id, AddAllowedPrincipals=principals)
         return service_id
 
     def tag(self, service_id: str, **tags: str | None) -> None:

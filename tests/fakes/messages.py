@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from autopilot.domain.report import ConnectionEvent, Mail
+from autopilot.domain.mails import Mail
+from autopilot.domain.report import ConnectionEvent
 from autopilot.domain.wake_up import WakeUp
 from tests.fakes.calls import Calls
 

@@ -56,6 +56,7 @@ def row(
     reason: str = "accepted: account 222222222222 is allowlisted for all services",
     dns_reason: str = "the VPC resolves the name",
     would: str = "",
+    owner_name: str = "",
     version: int = 4,
 ) -> LedgerRow:
     """A row with every field filled."""
@@ -63,7 +64,9 @@ def row(
         connection(state, owner),
         SeenBy.EVENT,
         title,
-        AcceptanceFacet(acceptance, f"{owner}/*", reason, would, (Moment(NOW, acceptance),)),
+        AcceptanceFacet(
+            acceptance, f"{owner}/*", reason, would=would, timeline=(Moment(NOW, acceptance),), owner_name=owner_name
+        ),
         DnsFacet(
             dns,
             dns_reason,

@@ -44,7 +44,9 @@ def combinations(
 
 
 ACCEPTED = (A.ACCEPTED, A.ADOPTED)
-NOT_ACCEPTED = tuple(set(A) - set(ACCEPTED))
+REVOKED = (A.REVOKING, A.REVOKED)
+NOT_REVOKED = tuple(set(A) - set(REVOKED))
+NOT_ACCEPTED = tuple(set(NOT_REVOKED) - set(ACCEPTED))
 UNDER_WAY = (D.NONE, D.WAITING, D.ABSENT)
 
 STATUSES: dict[Status | None, set[tuple[A, D, S]]] = {
@@ -52,16 +54,15 @@ STATUSES: dict[Status | None, set[tuple[A, D, S]]] = {
     Status.ACCEPTED: combinations(S.PENDING_ACCEPTANCE, (A.ACCEPTED,))
     | combinations(S.PENDING, ACCEPTED)
     | combinations(S.AVAILABLE, ACCEPTED, UNDER_WAY),
-    Status.READY: combinations(S.AVAILABLE, dns=(D.PRESENT, D.CONSUMERS_OWN)),
-    Status.CONNECTED: combinations(S.AVAILABLE, dns=(D.NO_ROLE, D.UNDECLARED)),
-    Status.DNS_BLOCKED: combinations(S.AVAILABLE, dns=(D.BLOCKED,)),
-    Status.REJECTED: combinations(S.PENDING_ACCEPTANCE, (A.REJECTED,))
-    | combinations(S.REJECTED, tuple(set(A) - {A.REVOKED})),
-    Status.REVOKED: combinations(S.REJECTED, (A.REVOKED,)),
+    Status.READY: combinations(S.AVAILABLE, NOT_REVOKED, (D.PRESENT, D.CONSUMERS_OWN)),
+    Status.CONNECTED: combinations(S.AVAILABLE, NOT_REVOKED, (D.NO_ROLE, D.UNDECLARED)),
+    Status.DNS_BLOCKED: combinations(S.AVAILABLE, NOT_REVOKED, (D.BLOCKED,)),
+    Status.REJECTED: combinations(S.PENDING_ACCEPTANCE, (A.REJECTED,)) | combinations(S.REJECTED, NOT_REVOKED),
+    Status.REVOKED: combinations((S.PENDING_ACCEPTANCE, S.PENDING, S.AVAILABLE, S.REJECTED), REVOKED),
     Status.RETIRED: combinations((S.DELETING, S.DELETED), dns=(D.ABSENT,)),
     Status.FAILED: combinations((S.DELETING, S.DELETED), dns=(D.BLOCKED,))
     | combinations((S.FAILED, S.EXPIRED, S.PARTIAL, S.UNKNOWN)),
-    None: combinations(S.PENDING_ACCEPTANCE, tuple(set(A) - {A.HELD, A.ACCEPTED, A.REJECTED}))
+    None: combinations(S.PENDING_ACCEPTANCE, tuple(set(NOT_REVOKED) - {A.HELD, A.ACCEPTED, A.REJECTED}))
     | combinations(S.PENDING, NOT_ACCEPTED)
     | combinations(S.AVAILABLE, NOT_ACCEPTED, UNDER_WAY)
     | combinations((S.DELETING, S.DELETED), dns=tuple(set(D) - {D.ABSENT, D.BLOCKED})),

@@ -9,13 +9,17 @@ import pytest
 from autopilot.domain.allowlist import Action, AllowlistEntry, EntryKey, Verdict
 from autopilot.domain.connection import Acceptance, AwsState, Connection, ConnectionRef, Dns, Status
 from autopilot.domain.mode import Mode
-from autopilot.domain.wake_up import SeenBy, WakeUp
+from autopilot.domain.organization import OrganizationalUnit, Owner, Placement
+from autopilot.domain.wake_up import Answer, SeenBy, WakeUp
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, FakeAutopilot, event, notification
 from tests.fakes.calls import Crash
-from tests.fakes.landscape import CONSUMER, MANAGED, STRANGER, ZONE
+from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, STRANGER, ZONE
 
 ACCEPT, REJECT = "AcceptVpcEndpointConnections", "RejectVpcEndpointConnections"
 LONGEST_WAIT_SECONDS = 15 * 60
+NEAREST, ABOVE, ORGANIZATION = "ou-ab12-22222222", "ou-ab12-11111111", "o-autopilot01"
+IN_PROD = (OrganizationalUnit(NEAREST, "Prod"), OrganizationalUnit(ABOVE, "Workloads"))
+ALICE = f"arn:aws:sts::{PROVIDER}:assumed-role/Admin/alice"
 
 
 @pytest.fixture
@@ -470,3 +474,188 @@ def test_what_was_observed_is_done_when_the_mode_is_enforced() -> None:
 
     assert state(autopilot, ref) is AwsState.PENDING
     assert autopilot.row(ref).would == ""
+
+
+@pytest.mark.parametrize("principal", [NEAREST, ABOVE, ORGANIZATION])
+def test_an_entry_for_a_unit_or_the_organization_accepts_whoever_is_below(
+    autopilot: FakeAutopilot, principal: str
+) -> None:
+    autopilot.organization.owners[STRANGER] = Owner(STRANGER, "team-x", IN_PROD, ORGANIZATION)
+    autopilot.allowlist.put(AllowlistEntry(EntryKey(principal)))
+    ref = requested(autopilot, STRANGER)
+    autopilot.decide(event(ref, STRANGER))
+
+    facet = autopilot.row(ref).acceptance
+    assert state(autopilot, ref) is AwsState.PENDING
+    assert (facet.decided_by, facet.owner_name, facet.owner_path) == (f"{principal}/*", "team-x", "Workloads/Prod")
+
+
+def test_a_units_block_beats_the_accounts_own_entry(autopilot: FakeAutopilot) -> None:
+    autopilot.organization.owners[CONSUMER] = Owner(CONSUMER, "team-x", IN_PROD, ORGANIZATION)
+    autopilot.allowlist.put(AllowlistEntry(EntryKey(ABOVE), Action.BLOCK))
+    ref = requested(autopilot)
+    autopilot.decide(event(ref))
+
+    assert state(autopilot, ref) is AwsState.REJECTED
+    assert f"unit {ABOVE} (Workloads)" in autopilot.row(ref).acceptance.reason
+
+
+@pytest.mark.parametrize("placement", [Placement.REFUSED, Placement.NOT_ASKED])
+def test_without_organizations_a_units_entry_never_matches_and_the_status_says_why(
+    autopilot: FakeAutopilot, placement: Placement
+) -> None:
+    autopilot.organization.owners[STRANGER] = Owner(STRANGER, placement=placement, reason="nobody may ask")
+    autopilot.allowlist.put(AllowlistEntry(EntryKey(ABOVE)))
+    ref = requested(autopilot, STRANGER)
+    autopilot.decide(event(ref, STRANGER))
+
+    assert autopilot.row(ref).status is Status.HELD
+    assert "units do not count: nobody may ask" in autopilot.row(ref).acceptance.reason
+
+
+@pytest.mark.parametrize("action", Action)
+def test_while_organizations_fails_a_request_is_held_and_tried_again(autopilot: FakeAutopilot, action: Action) -> None:
+    autopilot.allowlist.put(AllowlistEntry(EntryKey(CONSUMER), action))
+    ref = requested(autopilot)
+    autopilot.calls.refused["DescribeAccount"] = "TooManyRequestsException"
+    outcome = autopilot.decide(event(ref))
+
+    assert (autopilot.row(ref).status, state(autopilot, ref)) == (Status.HELD, AwsState.PENDING_ACCEPTANCE)
+    assert "TooManyRequestsException" in autopilot.row(ref).acceptance.reason
+    assert autopilot.requests_queue.sent == [(event(ref).put_back(), 5)]
+    assert not outcome.failed
+
+    autopilot.calls.refused.clear()
+    autopilot.decide(*autopilot.requests_queue.take())
+    assert state(autopilot, ref) is (AwsState.PENDING if action is Action.ACCEPT else AwsState.REJECTED)
+
+
+def test_organizations_is_asked_once_an_account_and_batch(autopilot: FakeAutopilot) -> None:
+    service_id = autopilot.aws.service()
+    refs = [requested(autopilot, service_id=service_id) for _ in range(9)]
+    autopilot.decide(*map(event, refs), event(requested(autopilot, STRANGER, service_id), STRANGER))
+
+    assert autopilot.calls.made.count("DescribeAccount") == 2
+
+
+def answered(ref: ConnectionRef, accepted: bool, by: str = ALICE) -> WakeUp:
+    """The wake-up of a person's own call."""
+    return replace(event(ref, None), answer=Answer(accepted, by))
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_who_answered_is_on_record_also_when_the_notification_was_faster(
+    autopilot: FakeAutopilot, accepted: bool
+) -> None:
+    ref = requested(autopilot, STRANGER)
+    (autopilot.aws.accept if accepted else autopilot.aws.reject)(ref)
+    autopilot.decide(notification(ref))
+    assert "somebody else" in autopilot.row(ref).acceptance.reason
+
+    autopilot.decide(answered(ref, accepted))
+
+    facet = autopilot.row(ref).acceptance
+    assert (facet.answered_by, facet.value) == (ALICE, Acceptance.ADOPTED if accepted else Acceptance.REJECTED)
+    assert ALICE in facet.reason
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_wake_ups_in_a_batch_the_one_that_knows_who_answered_counts(
+    autopilot: FakeAutopilot, order: int
+) -> None:
+    ref = requested(autopilot, STRANGER)
+    autopilot.aws.accept(ref)
+    autopilot.decide(*[answered(ref, True), event(ref, STRANGER)][::order])
+
+    assert autopilot.row(ref).acceptance.answered_by == ALICE
+
+
+@pytest.mark.parametrize("by", [f"arn:aws:iam::{STRANGER}:root", "alice", ""])
+def test_nobody_of_another_account_can_have_answered(autopilot: FakeAutopilot, by: str) -> None:
+    ref = requested(autopilot, STRANGER)
+    autopilot.aws.accept(ref)
+    autopilot.decide(answered(ref, True, by))
+
+    assert autopilot.row(ref).acceptance.answered_by == "somebody"
+
+
+def test_what_a_person_rejected_is_not_accepted_by_an_entry_for_the_account(autopilot: FakeAutopilot) -> None:
+    ref = requested(autopilot, STRANGER)
+    autopilot.decide(event(ref, STRANGER))
+    autopilot.aws.reject(ref)
+    autopilot.decide(answered(ref, False))
+    autopilot.allowlist.put(AllowlistEntry(EntryKey(STRANGER)))
+    autopilot.services.shown = stale(autopilot, ref)
+    autopilot.clock.advance(3600)
+    autopilot.decide(event(ref, STRANGER, SeenBy.SWEEP))
+    autopilot.services.shown = lambda connection: connection
+    autopilot.decide(event(ref, STRANGER, SeenBy.SWEEP))
+
+    assert ACCEPT not in autopilot.calls.made
+    assert autopilot.row(ref).status is Status.REJECTED
+
+
+def test_a_person_who_accepts_while_the_machine_does_is_no_failure(
+    autopilot: FakeAutopilot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = requested(autopilot)
+
+    def entries(keys: Collection[EntryKey]) -> Sequence[AllowlistEntry]:
+        monkeypatch.undo()
+        autopilot.aws.accept(ref)
+        return autopilot.allowlist.entries(keys)
+
+    monkeypatch.setattr(autopilot.allowlist, "entries", entries)
+    autopilot.decide(event(ref))
+    autopilot.decide(*autopilot.requests_queue.take(), answered(ref, True))
+
+    assert state(autopilot, ref) is AwsState.PENDING
+    assert autopilot.row(ref).status is Status.ACCEPTED
+
+
+def test_an_entry_that_comes_while_a_request_is_decided_is_not_overlooked(
+    autopilot: FakeAutopilot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = requested(autopilot, STRANGER)
+    looked_up = autopilot.allowlist.entries
+
+    def entries(keys: Collection[EntryKey]) -> Sequence[AllowlistEntry]:
+        """Just after one run has read the list, somebody allows the account."""
+        monkeypatch.undo()
+        found = looked_up(keys)
+        autopilot.allowlist.put(AllowlistEntry(EntryKey(STRANGER)))
+        autopilot.sweep.on_change({EntryKey(STRANGER)})
+        return found
+
+    monkeypatch.setattr(autopilot.allowlist, "entries", entries)
+    autopilot.decide(event(ref, STRANGER))
+    assert autopilot.row(ref).status is Status.HELD
+    autopilot.decide(*autopilot.requests_queue.take())
+
+    assert state(autopilot, ref) is AwsState.PENDING
+
+
+def test_what_ec2_refuses_for_a_quarter_of_an_hour_fails_so_that_an_alarm_tells(autopilot: FakeAutopilot) -> None:
+    ref = requested(autopilot)
+    autopilot.services.shown = stale(autopilot, ref)
+    autopilot.aws.reject(ref)
+    wake_ups = [event(ref)]
+    while not (outcome := autopilot.decide(*wake_ups)).failed:
+        autopilot.clock.advance(30)
+        wake_ups = autopilot.requests_queue.take()
+
+    (failure,) = outcome.failed.values()
+    assert (failure.operation, failure.code) == (ACCEPT, "InvalidState")
+    assert wake_ups[0].has_waited_long_enough
+
+
+def test_a_change_of_a_services_tags_has_what_waits_there_decided(autopilot: FakeAutopilot) -> None:
+    service_id = autopilot.aws.service({})
+    ref = requested(autopilot, service_id=service_id)
+    autopilot.decide(event(ref))
+    assert state(autopilot, ref) is AwsState.PENDING_ACCEPTANCE
+
+    autopilot.aws.tag(service_id, autopilot="enabled")
+    autopilot.decide(WakeUp(service_id, None, None, None, SeenBy.EVENT))
+
+    assert state(autopilot, ref) is AwsState.PENDING

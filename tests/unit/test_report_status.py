@@ -4,8 +4,8 @@ import pytest
 
 from autopilot.domain.connection import ConnectionRef, Status
 from autopilot.domain.failures import AwsCallFailed
+from autopilot.domain.mails import Mail
 from autopilot.domain.mode import Mode
-from autopilot.domain.report import Mail
 from tests.fakes.autopilot import FakeAutopilot, event
 from tests.fakes.landscape import CONSUMER, MANAGED, STRANGER
 

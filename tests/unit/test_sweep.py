@@ -4,16 +4,18 @@ from datetime import timedelta
 
 import pytest
 
-from autopilot.domain.allowlist import AllowlistEntry, EntryKey
-from autopilot.domain.connection import Acceptance, Dns
+from autopilot.domain.allowlist import Action, AllowlistEntry, EntryKey
+from autopilot.domain.connection import Acceptance, Dns, Status
 from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.mode import Mode
+from autopilot.domain.organization import OrganizationalUnit, Owner
 from autopilot.domain.wake_up import SeenBy
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, FakeAutopilot, event
 from tests.fakes.calls import Crash
 from tests.fakes.landscape import CONSUMER, MANAGED, STRANGER, Vpc
 
 SWEPT = SeenBy.SWEEP
+UNIT = "ou-ab12-11111111"
 INTERVAL_SECONDS = 300
 
 
@@ -66,6 +68,7 @@ def test_it_only_enqueues(autopilot: FakeAutopilot, vpc: Vpc) -> None:
         "DescribeVpcEndpointServiceConfigurations",
         "DescribeVpcEndpointConnections",
         "Query",
+        "Scan",
         "SendMessageBatch",
     }
 
@@ -175,7 +178,7 @@ def test_a_service_that_is_not_ours_to_touch_is_left_alone(
 ) -> None:
     autopilot.aws.endpoint(autopilot.aws.service(tags), vpc)
     counts = autopilot.sweep()
-    autopilot.sweep.wake_waiting()
+    autopilot.sweep.on_change({EntryKey(CONSUMER)})
 
     assert counts["listed"] == 0
     assert not autopilot.requests_queue.sent
@@ -187,11 +190,128 @@ def test_a_change_of_the_allowlist_wakes_what_waits_and_nothing_else(autopilot: 
     held = autopilot.aws.endpoint(service_id, autopilot.aws.new_vpc(STRANGER))
     autopilot.decide(event(held, STRANGER))
     autopilot.allowlist.put(AllowlistEntry(EntryKey(STRANGER)))
-    autopilot.sweep.wake_waiting()
+    autopilot.sweep.on_change({EntryKey(STRANGER)})
 
     assert [wake_up.endpoint_id for wake_up, _ in autopilot.requests_queue.sent] == [held.endpoint_id]
     autopilot.decide(*autopilot.requests_queue.take())
     assert autopilot.row(held).acceptance.value is Acceptance.ACCEPTED
+
+
+def test_a_change_of_a_units_entry_has_all_that_stand_looked_at(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    service_id = autopilot.aws.service()
+    standing = autopilot.ready(vpc, service_id)
+    waiting, rejected = (autopilot.aws.endpoint(service_id, autopilot.aws.new_vpc(STRANGER)) for _ in range(2))
+    autopilot.aws.reject(rejected)
+    autopilot.sweep.on_change({EntryKey(UNIT)})
+
+    found = {wake_up.endpoint_id for wake_up in autopilot.requests_queue.take()}
+    assert found == {standing.endpoint_id, waiting.endpoint_id}
+
+
+def test_an_entry_for_an_endpoint_takes_its_rejection_back_at_once_where_aws_lets_it(autopilot: FakeAutopilot) -> None:
+    autopilot.aws.privatelink.accepts_rejected = True
+    ref = autopilot.aws.endpoint(autopilot.aws.service(), autopilot.aws.new_vpc(STRANGER))
+    run_all(autopilot)
+    autopilot.aws.reject(ref)
+    run_all(autopilot)
+    autopilot.allowlist.put(AllowlistEntry(EntryKey(STRANGER)))
+    autopilot.sweep.on_change({EntryKey(STRANGER)})
+    autopilot.decide(*autopilot.requests_queue.take())
+    assert autopilot.row(ref).status is Status.REJECTED
+
+    autopilot.allowlist.put(AllowlistEntry(EntryKey(ref.endpoint_id)))
+    autopilot.sweep.on_change({EntryKey(ref.endpoint_id)})
+    autopilot.decide(*autopilot.requests_queue.take())
+
+    row = autopilot.row(ref)
+    assert (row.acceptance.value, row.acceptance.decided_by) == (Acceptance.ACCEPTED, f"{ref.endpoint_id}/*")
+    autopilot.clock.advance(SECONDS_TO_AVAILABLE)
+    for wake_up in autopilot.dns_queue.take():
+        autopilot.converge(wake_up)
+    assert autopilot.row(ref).status is Status.CONNECTED
+
+
+def test_a_rejection_that_aws_does_not_take_back_is_told_and_not_tried_at_every_sweep(
+    autopilot: FakeAutopilot,
+) -> None:
+    ref = autopilot.aws.endpoint(autopilot.aws.service(), autopilot.aws.new_vpc(STRANGER))
+    autopilot.aws.reject(ref)
+    autopilot.allowlist.put(AllowlistEntry(EntryKey(ref.endpoint_id)))
+    for _ in range(5):
+        run_all(autopilot)
+        autopilot.clock.advance(INTERVAL_SECONDS)
+
+    row = autopilot.row(ref)
+    assert (row.status, autopilot.calls.made.count("AcceptVpcEndpointConnections")) == (Status.REJECTED, 1)
+    assert "InvalidState" in row.acceptance.refusal
+    assert "made anew" in row.acceptance.reason
+
+
+def test_a_held_request_is_told_again_after_a_day_and_then_weekly(autopilot: FakeAutopilot) -> None:
+    ref = autopilot.aws.endpoint(autopilot.aws.service(), autopilot.aws.new_vpc(STRANGER))
+    run_all(autopilot)
+    reminded = []
+    for hour in range(1, 24 * 17):
+        autopilot.clock.advance(3600)
+        before = autopilot.row(ref).reminders
+        run_all(autopilot)
+        reminded += [hour] if autopilot.row(ref).reminders > before else []
+
+    assert reminded == [24, 24 * 8, 24 * 15]
+
+
+def test_a_sweep_that_slept_for_a_month_reminds_once(autopilot: FakeAutopilot) -> None:
+    ref = autopilot.aws.endpoint(autopilot.aws.service(), autopilot.aws.new_vpc(STRANGER))
+    run_all(autopilot)
+    autopilot.clock.advance(30 * 86400)
+    version = autopilot.row(ref).version
+    autopilot.ledger.stream()
+    for _ in range(3):
+        run_all(autopilot)
+
+    changes, _ = autopilot.ledger.stream()
+    assert [change.row.reminders for change in changes] == [5]
+    assert autopilot.row(ref).version == version
+
+
+def test_nobody_is_reminded_where_that_was_asked_for() -> None:
+    autopilot = FakeAutopilot(first_reminder=None)
+    ref = autopilot.aws.endpoint(autopilot.aws.service(), autopilot.aws.new_vpc(STRANGER))
+    run_all(autopilot)
+    autopilot.clock.advance(30 * 86400)
+    run_all(autopilot)
+
+    assert autopilot.row(ref).reminders == 0
+
+
+def test_what_was_held_again_later_is_reminded_of_anew(autopilot: FakeAutopilot) -> None:
+    ref = autopilot.aws.endpoint(autopilot.aws.service(), autopilot.aws.new_vpc(STRANGER))
+    run_all(autopilot)
+    autopilot.clock.advance(86400)
+    run_all(autopilot)
+    assert autopilot.row(ref).reminders == 1
+    autopilot.calls.refused["DescribeAccount"] = "ServiceException"
+    run_all(autopilot)
+
+    assert autopilot.row(ref).reminders == 0
+
+
+def test_where_the_account_is_by_now_is_asked_for_by_turns(autopilot: FakeAutopilot) -> None:
+    autopilot.organization.owners[CONSUMER] = Owner(CONSUMER, units=(OrganizationalUnit(UNIT),))
+    autopilot.allowlist.put(AllowlistEntry(EntryKey(UNIT), Action.REJECT, expires_at=autopilot.clock()))
+    autopilot.allowlist.put(AllowlistEntry(EntryKey(UNIT, "vpce-svc-0be57ca5e5a1e5001"), Action.REJECT))
+    service_id = autopilot.aws.service()
+    refs = [autopilot.aws.endpoint(service_id, autopilot.aws.new_vpc(CONSUMER)) for _ in range(150)]
+    autopilot.decide(*map(event, refs))
+    autopilot.dns_queue.take()
+    looked_at = []
+    for _ in range(40):
+        autopilot.clock.advance(INTERVAL_SECONDS)
+        autopilot.sweep()
+        looked_at.append({wake_up.endpoint_id for wake_up in autopilot.requests_queue.take()})
+
+    assert {len(found) for found in looked_at} == {100}
+    assert set().union(*looked_at) == {ref.endpoint_id for ref in refs}
 
 
 def test_an_entry_that_expired_is_noticed_by_the_next_sweep(autopilot: FakeAutopilot) -> None:
@@ -203,55 +323,13 @@ def test_an_entry_that_expired_is_noticed_by_the_next_sweep(autopilot: FakeAutop
     assert autopilot.row(ref).acceptance.value is Acceptance.HELD
 
 
-def test_the_inventory_is_told_once(autopilot: FakeAutopilot, vpc: Vpc) -> None:
-    managed, other = autopilot.aws.service(MANAGED | {"Name": "payments"}), autopilot.aws.service({})
-    autopilot.aws.endpoint(managed, vpc)
-    for _ in range(3):
-        autopilot.sweep()
-
-    _, (notice,) = autopilot.ledger.stream()
-    assert notice.subject == "INSTALLED"
-    assert "manages 1 of 2 endpoint services, with 1 connections" in notice.text
-    assert f"{managed} (payments): api.payments.example.com" in notice.text
-    assert f"--resources {other} --tags Key=autopilot,Value=enabled" in notice.text
-
-
-@pytest.mark.parametrize(("logging", "told"), [(True, "seen at once"), (False, "Create a trail")])
-def test_the_inventory_tells_whether_a_trail_logs(autopilot: FakeAutopilot, logging: bool, told: str) -> None:
-    autopilot.trails.logging = logging
-    autopilot.sweep()
-
-    assert told in autopilot.ledger.notices()["INSTALLED"]
-
-
-def test_a_wrong_tag_is_told_once_again_when_it_changes_and_then_withdrawn(autopilot: FakeAutopilot) -> None:
-    service_id = autopilot.aws.service(MANAGED | {"autopilot:zone": "nonsense"})
-    subject = f"CHECK THE TAGS of {service_id}"
-
-    def told() -> list[str]:
-        autopilot.sweep()
-        autopilot.sweep()
-        return [notice.text for notice in autopilot.ledger.stream()[1] if notice.subject == subject]
-
-    (first,) = told()
-    assert "nonsense" in first
-    autopilot.aws.tag(service_id, autopilot_zone="*.example.com")
-    (second,) = told()
-    assert "*.example.com" in second
-    autopilot.aws.tag(service_id, autopilot_zone="payments.example.com")
-    assert told() == []
-    assert autopilot.ledger.notices()[subject] == ""
-    autopilot.aws.tag(service_id, autopilot_zone="nonsense")
-    assert told() == [first]
-
-
 def test_what_was_observed_is_not_looked_at_again_and_again() -> None:
     autopilot = FakeAutopilot(mode=Mode.OBSERVE)
     ref = autopilot.aws.endpoint(autopilot.aws.service(), autopilot.aws.new_vpc(CONSUMER))
     autopilot.aws.accept(ref)
     autopilot.clock.advance(SECONDS_TO_AVAILABLE)
     run_all(autopilot)
-    assert "adopted: it was accepted by somebody else" in autopilot.row(ref).would
+    assert "adopted: accepted by somebody else" in autopilot.row(ref).would
     assert "would write to a new zone" in autopilot.row(ref).would
     autopilot.sweep()
     assert not autopilot.requests_queue.sent

@@ -296,7 +296,15 @@ def _read_brake(item: Mapping[str, Any]) -> Brake:
     """A person who allowed disruptions before there was a brake made a row with nothing else in it."""
     fields = {name: _deserialize(value) for name, value in item.items()}
     since = datetime.fromisoformat(fields["since"]) if "since" in fields else datetime.min.replace(tzinfo=UTC)
-    return Brake(since, *(int(fields.get(name, 0)) for name in _BRAKE_NAMES[1:]))
+    return Brake(since, *(_count(fields.get(name)) for name in _BRAKE_NAMES[1:]))
+
+
+def _count(value: object) -> int:
+    """A number that a person may have written, and as anything: what is none allows nothing."""
+    try:
+        return int(str(value))
+    except ValueError:
+        return 0
 
 
 def _brake_fields(brake: Brake) -> dict[str, object]:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from autopilot.aws.calls import calling
-from autopilot.domain.report import Mail
+from autopilot.domain.mails import Mail
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient

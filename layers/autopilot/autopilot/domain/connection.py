@@ -42,8 +42,9 @@ _WITHOUT_DNS = frozenset({AwsState.REJECTED, AwsState.DELETING, AwsState.DELETED
 class Acceptance(StrEnum):
     """What became of the request. decide_connection alone writes it.
 
-    ACCEPTING and REJECTING are recorded before the call to EC2, so that a crash between the two can
-    tell our own accept from a person's.
+    ACCEPTING, REJECTING and REVOKING are recorded before the call to EC2, so that a crash between the two can
+    tell our own accept from a person's. REVOKED means that the entry that accepted no longer applies; AWS's
+    state tells whether the connection still stands.
     """
 
     UNDECIDED = "undecided"
@@ -53,7 +54,12 @@ class Acceptance(StrEnum):
     ADOPTED = "adopted"
     REJECTING = "rejecting"
     REJECTED = "rejected"
+    REVOKING = "revoking"
     REVOKED = "revoked"
+
+    @property
+    def is_revocation(self) -> bool:
+        return self in (Acceptance.REVOKING, Acceptance.REVOKED)
 
 
 class Dns(StrEnum):
@@ -90,6 +96,8 @@ class Status(StrEnum):
 
 def status(acceptance: Acceptance, dns: Dns, state: AwsState) -> Status | None:
     """The status of a connection, or None while there is nothing to tell yet."""
+    if acceptance.is_revocation and state in _NOT_ENDED:
+        return Status.REVOKED
     match state:
         case AwsState.PENDING_ACCEPTANCE:
             # A describe may be older than our Accept or Reject: what was done stays done.
@@ -99,13 +107,15 @@ def status(acceptance: Acceptance, dns: Dns, state: AwsState) -> Status | None:
         case AwsState.AVAILABLE:
             return _status_of_available(acceptance, dns)
         case AwsState.REJECTED:
-            return Status.REVOKED if acceptance is Acceptance.REVOKED else Status.REJECTED
+            return Status.REJECTED
         case AwsState.DELETING | AwsState.DELETED:
             return {Dns.ABSENT: Status.RETIRED, Dns.BLOCKED: Status.FAILED}.get(dns)
         case AwsState.FAILED | AwsState.EXPIRED | AwsState.PARTIAL | AwsState.UNKNOWN:
             return Status.FAILED
 
 
+# A revoked connection stays so until its end, whether it was disconnected or kept.
+_NOT_ENDED = frozenset({AwsState.PENDING_ACCEPTANCE, AwsState.PENDING, AwsState.AVAILABLE, AwsState.REJECTED})
 _WHILE_PENDING = {
     Acceptance.HELD: Status.HELD,
     Acceptance.ACCEPTED: Status.ACCEPTED,
@@ -160,26 +170,48 @@ class Moment:
 
 
 _TIMELINE_LENGTH = 20
-_INTENTS = frozenset({Acceptance.ACCEPTING, Acceptance.REJECTING})
+_INTENTS = frozenset({Acceptance.ACCEPTING, Acceptance.REJECTING, Acceptance.REVOKING})
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptanceFacet:
-    """decided_by: the key of the entry that decided, `principal/service`, or None. reason: a sentence."""
+    """What became of the request, and why.
+
+    decided_by: the key of the entry that decided, `principal/service`, or None. reason: a sentence.
+    answered_by: the person who accepted or rejected in the place of Autopilot, as CloudTrail names them,
+    `somebody` while nobody knows, or an empty text where Autopilot did. refusal: why EC2 would not accept what
+    was rejected before. owner_name, owner_path: what Organizations calls the owner's account, and its units.
+    """
 
     value: Acceptance = Acceptance.UNDECIDED
     decided_by: str | None = None
     reason: str = ""
+    answered_by: str = ""
+    refusal: str = ""
+    owner_name: str = ""
+    owner_path: str = ""
     would: str = ""
     timeline: tuple[Moment, ...] = ()
 
-    def became(
-        self, value: Acceptance, now: datetime, *, reason: str, decided_by: str | None = None
-    ) -> AcceptanceFacet:
-        return AcceptanceFacet(value, decided_by, reason, "", _longer(self.timeline, Moment(now, value)))
+    def became(self, value: Acceptance, now: datetime, **changes: str | None) -> AcceptanceFacet:
+        """The facet at its new value. What is not given is empty, except what is known of the owner."""
+        forgotten: dict[str, str | None] = {
+            "decided_by": None,
+            "reason": "",
+            "answered_by": "",
+            "refusal": "",
+            "would": "",
+        }
+        timeline = _longer(self.timeline, Moment(now, value))
+        return replace(self, value=value, timeline=timeline, **{**forgotten, **changes})  # type: ignore[arg-type]
 
     def would_become(self, sentence: str) -> AcceptanceFacet:
         return replace(self, would=sentence)
+
+    @property
+    def since(self) -> datetime | None:
+        """When the facet got its value."""
+        return self.timeline[-1].at if self.timeline else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +260,7 @@ class LedgerRow:
 
     connection.state is AWS's state when one of the two writers last looked. service_title is the service's
     Name tag, or its id. version grows by one with each write; reported_version is the version whose status
-    was reported last.
+    was reported last. reminders: how often a person was reminded of this held request.
     """
 
     connection: Connection
@@ -238,6 +270,7 @@ class LedgerRow:
     dns: DnsFacet = field(default_factory=DnsFacet)
     version: int = 0
     reported_version: int = 0
+    reminders: int = 0
 
     @property
     def ref(self) -> ConnectionRef:

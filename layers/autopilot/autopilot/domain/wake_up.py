@@ -14,11 +14,23 @@ _LONGEST_WAIT_SECONDS = 15 * 60
 
 
 class SeenBy(StrEnum):
-    """Which of the three ways first told us of a connection; a broken event path shows in it."""
+    """Which way first told us of a connection; a broken event path shows in it.
+
+    INSTALLATION: it stood when Autopilot took its service over.
+    """
 
     EVENT = "event"
     NOTIFICATION = "notification"
     SWEEP = "sweep"
+    INSTALLATION = "installation"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A person's Accept or Reject in the provider's account. by: CloudTrail's ARN of who called."""
+
+    accepted: bool
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,7 @@ class WakeUp:
     region: the endpoint's Region (its VPC's), not the service's.
     waited: how often this wake-up was put back to wait.
     waited_seconds: how long that was in all.
+    answer: what a person did, for the record only: what is, is read from the API.
     """
 
     service_id: str | None
@@ -40,6 +53,7 @@ class WakeUp:
     seen_by: SeenBy
     waited: int = 0
     waited_seconds: int = 0
+    answer: Answer | None = None
 
     @staticmethod
     def about(connection: Connection, seen_by: SeenBy) -> WakeUp:
@@ -79,6 +93,7 @@ class WakeUp:
             seen_by=SeenBy(_text(fields, "seen_by") or ""),
             waited=_number(fields, "waited"),
             waited_seconds=_number(fields, "waited_seconds"),
+            answer=_answer(fields),
         )
 
 
@@ -87,6 +102,15 @@ def _text(fields: Mapping[str, object], name: str) -> str | None:
     if value is None or isinstance(value, str):
         return value
     raise TypeError(f"its '{name}' is not text")
+
+
+def _answer(fields: Mapping[str, object]) -> Answer | None:
+    match fields.get("answer"):
+        case None:
+            return None
+        case {"accepted": bool(accepted), "by": str(by)}:
+            return Answer(accepted, by)
+    raise TypeError("its 'answer' is not one")
 
 
 def _number(fields: Mapping[str, object], name: str) -> int:

@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from aws_lambda_powertools import Logger
 
-from autopilot.domain.allowlist import Decision, Verdict, decide, keys_for
-from autopilot.domain.connection import Acceptance, AwsState, Connection, ConnectionRef, LedgerRow
+from autopilot.domain.acceptance import Step, asks_for_a_decision, recognised, step
+from autopilot.domain.allowlist import Decision, Verdict, decide, keys_for, revocation
+from autopilot.domain.connection import Acceptance, AcceptanceFacet, AwsState, Connection, ConnectionRef, LedgerRow
+from autopilot.domain.disruption import OnRevoked
 from autopilot.domain.failures import AwsCallFailed, LedgerChangedMeanwhile
 from autopilot.domain.mode import Mode
+from autopilot.domain.organization import Owner, Placement
 from autopilot.domain.service import EndpointService
-from autopilot.domain.wake_up import SeenBy, WakeUp
-from autopilot.use_cases.ports import Allowlist, EndpointServices, Ledger, Queue
+from autopilot.domain.wake_up import Answer, SeenBy, WakeUp
+from autopilot.use_cases.ports import Allowlist, EndpointServices, Ledger, Organization, Queue, Refusal
 
 logger = Logger(child=True)
 
-# A describe this soon after our Accept or Reject may still be from before it.
-_STALE_FOR = timedelta(minutes=2)
 # AWS takes a minute or more to make an accepted connection available: the first look can wait.
 _FIRST_LOOK_SECONDS = 5
+_SWEPT = (SeenBy.SWEEP, SeenBy.INSTALLATION)
 
 
 @dataclass(slots=True)
@@ -35,15 +37,21 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class DecideConnections:
-    """Compares what each connection's state asks for with what the ledger says was done, and does the difference."""
+    """Compares what each connection's state asks for with what the ledger says was done, and does the difference.
+
+    account: the provider's own, in which a person may have answered in our place.
+    """
 
     services: EndpointServices
+    organization: Organization
     allowlist: Allowlist
     ledger: Ledger
     requests_queue: Queue
     dns_queue: Queue
+    account: str
     mode: Mode
     unlisted: Verdict
+    on_revoked: OnRevoked
     clock: Callable[[], datetime]
 
     def __call__(self, wake_ups: Collection[WakeUp]) -> Outcome:
@@ -55,7 +63,7 @@ class DecideConnections:
         outcome = Outcome()
         for service, group in groups:
             try:
-                self._look(service, group, outcome.counts)
+                self._look(service, group, outcome)
             except AwsCallFailed as failure:
                 logger.warning(str(failure), extra={"service_id": service.service_id})
                 outcome.failed.update(dict.fromkeys(group, failure))
@@ -64,6 +72,9 @@ class DecideConnections:
     def _by_service(self, wake_ups: Iterable[WakeUp]) -> Iterable[tuple[EndpointService, list[WakeUp]]]:
         """Wake-ups of services that are not ours to touch are dropped here, at no cost."""
         groups: defaultdict[str, list[WakeUp]] = defaultdict(list)
+        if any(wake_up.endpoint_id is None for wake_up in wake_ups):
+            # Something about a service changed, its tags perhaps: what was read before is of no use.
+            self.services.all()
         for wake_up in wake_ups:
             if wake_up.service_id:
                 groups[wake_up.service_id].append(wake_up)
@@ -81,8 +92,8 @@ class DecideConnections:
             else:
                 yield known, group
 
-    def _look(self, service: EndpointService, group: Sequence[WakeUp], counts: Counter[str]) -> None:
-        by_endpoint = {wake_up.endpoint_id: wake_up for wake_up in group if wake_up.endpoint_id}
+    def _look(self, service: EndpointService, group: Sequence[WakeUp], outcome: Outcome) -> None:
+        by_endpoint = _by_endpoint(group)
         connections = self._described(service, group, set(by_endpoint))
         self._put_back(wake_up for endpoint, wake_up in by_endpoint.items() if endpoint not in connections)
         rows = self.ledger.rows([connection.ref for connection in connections.values()])
@@ -91,15 +102,15 @@ class DecideConnections:
             wake_up = by_endpoint.get(endpoint)
             row = _row(service, connection, rows.get(connection.ref), (wake_up or group[0]).seen_by)
             looks.append(_Look(row, wake_up))
-        undecided = [look for look in looks if self._is_to_decide(look.row)]
-        decisions = self._decide([look.row for look in undecided])
-        for verdict in Verdict:
-            chosen = [look for look in undecided if decisions[look.ref].verdict is verdict]
-            if verdict is Verdict.HOLD:
-                self._hold(chosen, decisions, counts)
-            elif chosen:
-                self._carry_out(verdict, service, chosen, decisions, counts)
-        self._recognise([look for look in looks if look.state is not AwsState.PENDING_ACCEPTANCE], service)
+        undecided = [look for look in looks if asks_for_a_decision(look.row, service, look.is_swept, self.clock())]
+        decided = self._decide(undecided)
+        for chosen_step in Step:
+            chosen = [look for look in decided if look.step is chosen_step]
+            if chosen:
+                self._take(chosen_step, service, chosen, outcome)
+        in_steps = {look.ref for look in decided if look.step is not Step.LEAVE}
+        answered = [look for look in looks if look.state is not AwsState.PENDING_ACCEPTANCE]
+        self._recognise([look for look in answered if look.ref not in in_steps], service)
 
     def _described(
         self, service: EndpointService, group: Sequence[WakeUp], endpoint_ids: set[str]
@@ -131,82 +142,169 @@ class DecideConnections:
             logger.info("not visible yet", extra={"endpoint_ids": [wake_up.endpoint_id for wake_up in waiting]})
             self.requests_queue.send((wake_up.put_back(), wake_up.pause_seconds) for wake_up in waiting)
 
-    def _is_to_decide(self, row: LedgerRow) -> bool:
-        if row.connection.state is not AwsState.PENDING_ACCEPTANCE:
-            return False
-        done = row.acceptance.value in (Acceptance.ACCEPTED, Acceptance.REJECTED)
-        return not (done and self.clock() - row.acceptance.timeline[-1].at < _STALE_FOR)
-
-    def _decide(self, rows: Sequence[LedgerRow]) -> dict[ConnectionRef, Decision]:
-        if not rows:
-            return {}
-        entries = self.allowlist.entries({key for row in rows for key in keys_for(row.connection)})
-        now = self.clock()
-        return {row.ref: decide(row.connection, entries, self.unlisted, now) for row in rows}
-
-    def _hold(self, looks: Sequence[_Look], decisions: Mapping[ConnectionRef, Decision], counts: Counter[str]) -> None:
+    def _decide(self, looks: Sequence[_Look]) -> list[_Decided]:
+        """One lookup for all. What Organizations cannot tell just now is held and looked at again."""
+        if not looks:
+            return []
+        owners = {account: self._owner(account) for account in {look.row.connection.owner for look in looks}}
+        keys = {key for look in looks for key in keys_for(look.row.connection, owners[look.row.connection.owner])}
+        entries, now = self.allowlist.entries(keys), self.clock()
+        decided = []
         for look in looks:
-            known, decision = look.row.acceptance, decisions[look.ref]
-            if known.value is not Acceptance.HELD or known.reason != decision.sentence:
-                self._record(look, Acceptance.HELD, decision)
-                counts["held"] += 1
+            owner = owners[look.row.connection.owner]
+            decision = decide(look.row.connection, owner, entries, self.unlisted, now)
+            taken = step(look.row, owner, decision, self.on_revoked)
+            decided.append(_Decided(look.row, look.wake_up, owner, decision, taken))
+        self._put_back(look.next_wake_up for look in decided if look.owner.placement is Placement.FAILED)
+        return decided
 
-    def _carry_out(
-        self,
-        verdict: Verdict,
-        service: EndpointService,
-        looks: Sequence[_Look],
-        decisions: Mapping[ConnectionRef, Decision],
-        counts: Counter[str],
-    ) -> None:
+    def _owner(self, account: str) -> Owner:
+        try:
+            return self.organization.owner(account)
+        except AwsCallFailed as failure:
+            logger.warning(str(failure), extra={"account": account})
+            return Owner.failed(account, str(failure))
+
+    def _take(self, chosen: Step, service: EndpointService, looks: Sequence[_Decided], outcome: Outcome) -> None:
+        match chosen:
+            case Step.ACCEPT:
+                self._accept(service, looks, outcome)
+            case Step.REJECT:
+                self._reject(service, looks, outcome)
+            case Step.DISCONNECT:
+                self._disconnect(service, looks, outcome)
+            case Step.HOLD:
+                fresh = [look for look in looks if not look.is_held_already]
+                outcome.counts["held"] += len(self._record_all(fresh, Acceptance.HELD))
+            case Step.REVOKE:
+                outcome.counts["revoked"] += len(self._record_all(looks, Acceptance.REVOKED))
+            case Step.KEEP:
+                self._keep(looks)
+            case Step.LEAVE:
+                pass
+
+    def _accept(self, service: EndpointService, looks: Sequence[_Decided], outcome: Outcome) -> None:
         """Record the entry that decides, call EC2 once for all, record what came of it, hand on to DNS."""
-        intent, done, call = {
-            Verdict.ACCEPT: (Acceptance.ACCEPTING, Acceptance.ACCEPTED, self.services.accept),
-            Verdict.REJECT: (Acceptance.REJECTING, Acceptance.REJECTED, self.services.reject),
-        }[verdict]
-        recorded = (self._record(look, intent, decisions[look.ref]) for look in looks)
-        intended = [look for look in recorded if look]
-        if self.mode is Mode.OBSERVE or not intended:
+        intended = self._record_all(looks, Acceptance.ACCEPTING)
+        accepted = self._called(self.services.accept, service, intended, outcome)
+        outcome.counts["accepted"] += len(self._record_all(accepted, Acceptance.ACCEPTED))
+        self._hand_on(accepted)
+
+    def _reject(self, service: EndpointService, looks: Sequence[_Decided], outcome: Outcome) -> None:
+        intended = self._record_all(looks, Acceptance.REJECTING)
+        rejected = self._called(self.services.reject, service, intended, outcome)
+        outcome.counts["rejected"] += len(self._record_all(rejected, Acceptance.REJECTED))
+        self._hand_on(rejected)
+
+    def _disconnect(self, service: EndpointService, looks: Sequence[_Decided], outcome: Outcome) -> None:
+        """As many as the brake allows; the others stay revoked and connected, and the sweep tells of them."""
+        if self.mode is Mode.OBSERVE:
             return
-        refusals = call(service.service_id, [look.ref.endpoint_id for look in intended])
-        for look in intended:
-            refusal = refusals.get(look.ref.endpoint_id)
-            if refusal:
-                logger.warning(
-                    f"EC2 refused {look.ref}: {refusal.code}: {refusal.message}; it is looked at again",
-                    extra={"endpoint_id": look.ref.endpoint_id},
-                )
-                self._put_back([look.next_wake_up])
+        begun = [look for look in looks if look.row.acceptance.value is Acceptance.REVOKING]
+        allowed = [look for look in looks if look not in begun and self.ledger.take_disruption()]
+        intended = begun + self._record_all(allowed, Acceptance.REVOKING)
+        rejected = self._called(self.services.reject, service, intended, outcome)
+        outcome.counts["disconnected"] += len(self._record_all(rejected, Acceptance.REVOKED))
+        self._hand_on(rejected)
+
+    def _keep(self, looks: Sequence[_Decided]) -> None:
+        """Another entry accepts by now, or one accepts again what was revoked."""
+        for look in looks:
+            known = look.row.acceptance
+            if known.value is Acceptance.ACCEPTED:
+                facet = replace(known, decided_by=look.decided_by, reason=look.decision.sentence)
+                self._write(look, facet)
             else:
-                self._record(look, done, decisions[look.ref])
-                counts[done] += 1
-        self._hand_on(look for look in intended if look.ref.endpoint_id not in refusals)
+                self._record(look, Acceptance.ACCEPTED)
+
+    def _called(
+        self,
+        call: Callable[[str, Sequence[str]], Mapping[str, Refusal]],
+        service: EndpointService,
+        looks: Sequence[_Decided],
+        outcome: Outcome,
+    ) -> list[_Decided]:
+        """Those that EC2 did not refuse. In observe mode nothing is called and nothing is done."""
+        if self.mode is Mode.OBSERVE or not looks:
+            return []
+        refusals = call(service.service_id, [look.ref.endpoint_id for look in looks])
+        for look in looks:
+            if refusal := refusals.get(look.ref.endpoint_id):
+                failure = AwsCallFailed(
+                    f"{call.__name__.title()}VpcEndpointConnections", str(look.ref), refusal.code, refusal.message
+                )
+                self._refused(look, failure, outcome)
+        return [look for look in looks if look.ref.endpoint_id not in refusals]
+
+    def _refused(self, look: _Decided, failure: AwsCallFailed, outcome: Outcome) -> None:
+        """It is looked at again and, when it stays refused, fails for good, so that the alarm tells a person.
+
+        Whether AWS lets anybody accept what was rejected before is not documented: that is told at once.
+        """
+        logger.warning(str(failure), extra={"endpoint_id": look.ref.endpoint_id})
+        if look.state is AwsState.REJECTED:
+            reason = f"rejected before; {look.decided_by} accepts it now, but {failure}; the endpoint must be made anew"
+            facet = look.row.acceptance.became(
+                Acceptance.REJECTED, self.clock(), reason=reason, refusal=str(failure), decided_by=look.decided_by
+            )
+            self._write(look, facet)
+        elif look.wake_up and look.wake_up.has_waited_long_enough:
+            outcome.failed[look.wake_up] = failure
+        else:
+            self._put_back([look.next_wake_up])
 
     def _recognise(self, looks: Sequence[_Look], service: EndpointService) -> None:
         """What AWS's state says was done: by us before a crash, or by somebody else."""
-        for look in looks:
-            recognised = _recognised(look.row, service)
-            if recognised:
-                acceptance, reason = recognised
-                self._record(look, acceptance, Decision(Verdict.HOLD, None, reason), look.row.acceptance.decided_by)
-        self._hand_on(looks)
+        found = [(look, recognised(look.row, service, self._answer(look), self.clock())) for look in looks]
+        news = [(look, facet) for look, facet in found if facet != look.row.acceptance]
+        for look, facet in news:
+            self._write(look, facet, verb="is")
+        # A sweep compares the DNS by itself.
+        changed = {look.ref for look, _ in news}
+        self._hand_on(look for look in looks if not look.is_swept or look.ref in changed)
 
-    def _record(
-        self, look: _Look, acceptance: Acceptance, decision: Decision, decided_by: str | None = None
-    ) -> _Look | None:
-        """Write the facet, or in observe mode only what it would be. None when another run was faster."""
+    def _answer(self, look: _Look) -> Answer | None:
+        """Only what was done in the provider's own account is a person's answer in our place."""
+        answer = look.wake_up.answer if look.wake_up else None
+        return answer if answer and answer.by.split(":")[4:5] == [self.account] else None
+
+    def _record_all(self, looks: Iterable[_Decided], acceptance: Acceptance) -> list[_Decided]:
+        """The looks whose facet could be written; another run was faster with the others."""
+        recorded = (self._record(look, acceptance) for look in looks)
+        return [look for look in recorded if look]
+
+    def _record(self, look: _Decided, acceptance: Acceptance) -> _Decided | None:
+        """The facet as the decision has it."""
         known = look.row.acceptance
-        decided_by = str(decision.entry.key) if decision.entry else decided_by
+        reason, decided_by = look.decision.sentence, look.decided_by
+        if acceptance.is_revocation:
+            # The entry that once accepted is what is remembered, and why it no longer does.
+            decided_by = known.decided_by
+            reason = revocation(decided_by, look.owner, look.decision) or known.reason
+        facet = known.became(
+            acceptance,
+            self.clock(),
+            reason=reason,
+            decided_by=decided_by,
+            owner_name=look.owner.name,
+            owner_path=look.owner.path,
+        )
+        return self._write(look, facet)
+
+    def _write[L: _Look](self, look: L, facet: AcceptanceFacet, verb: str = "would be") -> L | None:
+        """Write the facet, or in observe mode only what it would be. None when there is nothing to write."""
+        known = look.row.acceptance
         if self.mode is Mode.OBSERVE:
-            verb = "would be" if look.state is AwsState.PENDING_ACCEPTANCE else "is"
-            facet = known.would_become(f"{verb} {decision.sentence}")
+            facet = known.would_become(f"{verb} {facet.reason}")
             if facet == known:
                 return None
-        else:
-            facet = known.became(acceptance, self.clock(), reason=decision.sentence, decided_by=decided_by)
         logger.info(
-            facet.would or f"{acceptance}: {decision.sentence}",
-            extra={"endpoint_id": look.ref.endpoint_id, "service_id": look.ref.service_id, "decided_by": decided_by},
+            facet.would or f"{facet.value}: {facet.reason}",
+            extra={
+                "endpoint_id": look.ref.endpoint_id,
+                "service_id": look.ref.service_id,
+                "decided_by": facet.decided_by,
+            },
         )
         try:
             return replace(look, row=self.ledger.record_acceptance(look.row, facet))
@@ -237,6 +335,10 @@ class _Look:
         return self.row.connection.state
 
     @property
+    def is_swept(self) -> bool:
+        return self.wake_up is not None and self.wake_up.seen_by in _SWEPT
+
+    @property
     def next_wake_up(self) -> WakeUp:
         """What woke us, with the service that is known by now."""
         return replace(self.wake_up or self.own_wake_up, service_id=self.ref.service_id)
@@ -244,6 +346,33 @@ class _Look:
     @property
     def own_wake_up(self) -> WakeUp:
         return WakeUp.about(self.row.connection, SeenBy(self.row.seen_by))
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided(_Look):
+    """A look with what the allowlist says of it."""
+
+    owner: Owner
+    decision: Decision
+    step: Step
+
+    @property
+    def decided_by(self) -> str | None:
+        return str(self.decision.entry.key) if self.decision.entry else None
+
+    @property
+    def is_held_already(self) -> bool:
+        known = self.row.acceptance
+        return known.value is Acceptance.HELD and known.reason == self.decision.sentence
+
+
+def _by_endpoint(group: Iterable[WakeUp]) -> dict[str, WakeUp]:
+    """One wake-up an endpoint: one that tells who answered, or else one of the sweep, which asks for more."""
+    found: dict[str, WakeUp] = {}
+    for wake_up in sorted(group, key=lambda wake_up: (wake_up.answer is not None, wake_up.seen_by in _SWEPT)):
+        if wake_up.endpoint_id:
+            found[wake_up.endpoint_id] = wake_up
+    return found
 
 
 def _row(service: EndpointService, connection: Connection, known: LedgerRow | None, seen_by: SeenBy) -> LedgerRow:
@@ -255,25 +384,3 @@ def _row(service: EndpointService, connection: Connection, known: LedgerRow | No
 
 def _delay(state: AwsState) -> int:
     return _FIRST_LOOK_SECONDS if state in (AwsState.PENDING_ACCEPTANCE, AwsState.PENDING) else 0
-
-
-def _recognised(row: LedgerRow, service: EndpointService) -> tuple[Acceptance, str] | None:
-    """The acceptance that AWS's state proves, with a sentence; None when the ledger has it already."""
-    known = row.acceptance.value
-    match row.connection.state:
-        case AwsState.PENDING | AwsState.AVAILABLE:
-            if known is Acceptance.ACCEPTING:
-                return Acceptance.ACCEPTED, row.acceptance.reason
-            if known in (Acceptance.ACCEPTED, Acceptance.ADOPTED):
-                return None
-            if not service.acceptance_required:
-                return Acceptance.ADOPTED, "adopted: the service takes connections without acceptance"
-            return Acceptance.ADOPTED, "adopted: it was accepted by somebody else than Autopilot"
-        case AwsState.REJECTED:
-            if known is Acceptance.REJECTING:
-                return Acceptance.REJECTED, row.acceptance.reason
-            if known in (Acceptance.REJECTED, Acceptance.REVOKED):
-                return None
-            return Acceptance.REJECTED, "rejected by somebody else than Autopilot"
-        case _:
-            return None

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from autopilot.domain.allowlist import AllowlistEntry, EntryKey
+from autopilot.domain.allowlist import AllowlistEntry, EntryKey, Listing
 from autopilot.domain.connection import (
     AcceptanceFacet,
     AwsState,
@@ -16,9 +16,12 @@ from autopilot.domain.connection import (
     LedgerRow,
     NetworkInterface,
 )
+from autopilot.domain.disruption import Brake
 from autopilot.domain.dns_plan import HostedZone, Record, RecordChange
 from autopilot.domain.endpoint import Endpoint
-from autopilot.domain.report import ConnectionEvent, Mail
+from autopilot.domain.mails import Mail
+from autopilot.domain.organization import Owner
+from autopilot.domain.report import ConnectionEvent
 from autopilot.domain.service import EndpointService
 from autopilot.domain.wake_up import WakeUp
 
@@ -51,10 +54,35 @@ class EndpointServices(Protocol):
     def reject(self, service_id: str, endpoint_ids: Sequence[str]) -> Mapping[str, Refusal]:
         """Reject; the refusals by endpoint id, empty when all went well."""
 
+    def permitted_accounts(self, service_id: str, *, among: Collection[str] | None = None) -> frozenset[str]:
+        """The accounts that the service's own permissions name as a whole: who can find it and ask.
+
+        among: ask about these only, at a cost that the others have no part in.
+        """
+
+    def permit(self, service_id: str, accounts: Collection[str]) -> None:
+        """Add whole accounts to the service's permissions."""
+
+    def forbid(self, service_id: str, accounts: Collection[str]) -> None:
+        """Take whole accounts off the service's permissions. It disconnects nobody."""
+
 
 class Allowlist(Protocol):
+    """Whose connections are accepted. Every method raises AwsCallFailed."""
+
     def entries(self, keys: Collection[EntryKey]) -> Sequence[AllowlistEntry]:
-        """The entries of these keys, the deployment's own among them. Raises AwsCallFailed."""
+        """The entries of these keys, the deployment's own among them, consistently read."""
+
+    def listing(self) -> Listing:
+        """Every entry, eventually consistent. Its cost grows with the list, so only the sweep asks for it."""
+
+
+class Organization(Protocol):
+    def owner(self, account: str) -> Owner:
+        """Who an account is and where it is, minutes old at most.
+
+        Raises AwsCallFailed when Organizations cannot answer just now; a refusal is an answer.
+        """
 
 
 class Ledger(Protocol):
@@ -80,6 +108,27 @@ class Ledger(Protocol):
 
     def record_reported(self, ref: ConnectionRef, version: int) -> None:
         """The status of this version has been told."""
+
+    def record_reminded(self, ref: ConnectionRef, reminders: int) -> None:
+        """A person is to be reminded of a held request, for the so-many-eth time; the stream tells it."""
+
+    def brake(self) -> Brake | None:
+        """What was disrupted and may be, or None when nothing ever was to be."""
+
+    def record_brake(self, read: Brake | None, brake: Brake) -> None:
+        """Write the brake over what was read. Raises LedgerChangedMeanwhile when it is no longer that."""
+
+    def take_disruption(self) -> bool:
+        """Count one more disruption if the brake allows it; False when it does not, or none was ever recorded."""
+
+    def permitted(self, service_id: str, *, among: Collection[str] | None = None) -> frozenset[str]:
+        """The accounts that Autopilot itself put on the service's permissions; among: ask about these only."""
+
+    def record_permitted(self, service_id: str, accounts: Collection[str]) -> None:
+        """Remember accounts as put there by Autopilot."""
+
+    def forget_permitted(self, service_id: str, accounts: Collection[str]) -> None:
+        """Forget accounts that are no longer there."""
 
     def notices(self) -> Mapping[str, str]:
         """The notices given, text by subject: a service's problem, the first inventory."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autopilot.domain.commands import Installation
 from autopilot.domain.connection import Status
-from autopilot.domain.report import Installation, Notice, StatusChange, event_of, mails_of
+from autopilot.domain.mails import mails_of
+from autopilot.domain.report import Notice, StatusChange, event_of
 from autopilot.use_cases.ports import Bus, Ledger, StatusTopic
 
 

@@ -1,83 +1,233 @@
-"""Find what the events missed: the truth against the ledger, both ways. It only enqueues and gives notice."""
+"""Find what the events missed: the truth against the ledger and the allowlist, both ways. It only enqueues."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from aws_lambda_powertools import Logger
 
-from autopilot.domain.connection import Acceptance, AwsState, Connection, Dns, LedgerRow
-from autopilot.domain.failures import AwsCallFailed
+from autopilot.domain.acceptance import stands
+from autopilot.domain.allowlist import EntryKey, Listing, is_endpoint
+from autopilot.domain.connection import Acceptance, AwsState, Connection, Dns, LedgerRow, Status
+from autopilot.domain.disruption import Brake, MaxDisruptions, OnRevoked
+from autopilot.domain.failures import AwsCallFailed, LedgerChangedMeanwhile
 from autopilot.domain.mode import Mode
-from autopilot.domain.service import OPT_IN_TAG, OPT_IN_VALUE, EndpointService
+from autopilot.domain.organization import is_wide
+from autopilot.domain.review import Review
+from autopilot.domain.service import EndpointService
 from autopilot.domain.wake_up import SeenBy, WakeUp
-from autopilot.use_cases.ports import EndpointServices, Ledger, Queue, Trails
+from autopilot.use_cases.notices import Notices, Stop, Takeover
+from autopilot.use_cases.ports import Allowlist, EndpointServices, Ledger, Queue
+from autopilot.use_cases.service_permissions import ServicePermissions
 
 logger = Logger(child=True)
 
-_INSTALLED = "INSTALLED"
 _RETRY_UNIT = timedelta(minutes=5)
 _LONGEST_PAUSE_UNITS = 144
+_REMINDER_PERIOD = timedelta(days=7)
+# Only Organizations can tell whether an account is still in its unit, and it answers a few calls a second.
+_MOST_PLACES_A_SWEEP = 100
+
+
+@dataclass(slots=True)
+class _Finding:
+    """What one service's connections ask for. revoked: those that are to be disconnected."""
+
+    service: EndpointService
+    listed: int = 0
+    standing: int = 0
+    to_decide: list[WakeUp] = field(default_factory=list)
+    to_converge: list[WakeUp] = field(default_factory=list)
+    revoked: list[LedgerRow] = field(default_factory=list)
+    takeover: Takeover | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Reads a thousand connections a page and enqueues only what is not as it should be."""
+    """Reads a thousand connections a page and enqueues only what is not as it should be.
+
+    permissions: None where the services' permissions are somebody else's. first_reminder: how long after it was
+    held a request is told of again, then weekly; None for never.
+    """
 
     services: EndpointServices
+    allowlist: Allowlist
     ledger: Ledger
     requests_queue: Queue
     dns_queue: Queue
-    trails: Trails
+    notices: Notices
+    permissions: ServicePermissions | None
     mode: Mode
+    on_revoked: OnRevoked
+    max_disruptions: MaxDisruptions
+    first_reminder: timedelta | None
     clock: Callable[[], datetime]
 
     def __call__(self) -> Counter[str]:
         """How many connections were listed and how many need a look.
 
-        A service that cannot be read does not stop the others; its AwsCallFailed is raised at the end.
+        What cannot be read does not stop the rest; its AwsCallFailed is raised at the end.
         """
-        counts: Counter[str] = Counter()
         failures: list[AwsCallFailed] = []
-        services = self.services.all()
-        for service in services:
-            if service.managed and not service.problem:
-                try:
-                    self._sweep(service, counts)
-                except AwsCallFailed as failure:
-                    logger.warning(str(failure), extra={"service_id": service.service_id})
-                    failures.append(failure)
-        self._give_notice(services, counts)
+        services, told = self.services.all(), self.notices.told()
+        listing = self._listing(failures)
+        review = Review(listing.entries, self.clock()) if listing else None
+        findings: list[_Finding] = []
+        for service in filter(_is_ours, services):
+            try:
+                findings.append(self._look(service, review, is_new=not self.notices.is_taken_over(told, service)))
+                if self.permissions and listing:
+                    self.permissions(service, listing.entries)
+            except AwsCallFailed as failure:
+                logger.warning(str(failure), extra={"service_id": service.service_id})
+                failures.append(failure)
+        stop = self._apply_brake(findings)
+        self.requests_queue.send((wake_up, 0) for finding in findings for wake_up in finding.to_decide)
+        self.dns_queue.send((wake_up, 0) for finding in findings for wake_up in finding.to_converge)
+        counts = _counts(findings)
+        self.notices.of_problems(told, services, listing.bad if listing else None, stop)
+        takeovers = [finding.takeover for finding in findings if finding.takeover]
+        self.notices.of_takeovers(told, services, takeovers, counts["listed"])
         if failures:
             raise failures[0]
         return counts
 
-    def wake_waiting(self) -> None:
-        """The allowlist changed: every connection that waits is decided anew. Raises AwsCallFailed."""
-        for service in self.services.all():
-            if service.managed and not service.problem:
-                waiting = self.services.connections(service.service_id, state=AwsState.PENDING_ACCEPTANCE)
-                self.requests_queue.send((WakeUp.about(connection, SeenBy.SWEEP), 0) for connection in waiting)
+    def on_change(self, keys: Collection[EntryKey]) -> None:
+        """Entries of the allowlist were put, changed or removed: what waits is decided anew. Raises AwsCallFailed.
 
-    def _sweep(self, service: EndpointService, counts: Counter[str]) -> None:
+        An entry for an endpoint may take back its rejection, wherever that is. One for a unit concerns whoever is
+        in it by now, so that every connection is looked at.
+        """
+        concerns_units = any(is_wide(key.principal) for key in keys)
+        for service in filter(_is_ours, self.services.all()):
+            listed = self.services.connections(
+                service.service_id, state=None if concerns_units else AwsState.PENDING_ACCEPTANCE
+            )
+            concerned = (c for c in listed if c.state is AwsState.PENDING_ACCEPTANCE or stands(c.state))
+            self.requests_queue.send((WakeUp.about(connection, SeenBy.SWEEP), 0) for connection in concerned)
+            if self.permissions:
+                self.permissions.follow(service, keys)
+        endpoints = sorted({key.principal for key in keys if is_endpoint(key.principal)})
+        self.requests_queue.send((WakeUp(None, endpoint, None, None, SeenBy.SWEEP), 0) for endpoint in endpoints)
+
+    def _listing(self, failures: list[AwsCallFailed]) -> Listing | None:
+        try:
+            return self.allowlist.listing()
+        except AwsCallFailed as failure:
+            logger.warning(f"{failure}; what was accepted is not compared with the allowlist this time")
+            failures.append(failure)
+            return None
+
+    def _look(self, service: EndpointService, review: Review | None, *, is_new: bool) -> _Finding:
+        finding = _Finding(service)
         unlisted = {row.ref: row for row in self.ledger.rows_of(service.service_id)}
-        to_decide: list[Connection] = []
-        to_converge: list[Connection] = []
+        stood_before = [row for row in unlisted.values() if row.seen_by == SeenBy.INSTALLATION]
+        is_settled = all(self._is_settled(row) for row in stood_before)
+        hinging: list[LedgerRow] = []
         for connection in self.services.connections(service.service_id):
-            counts["listed"] += 1
+            finding.listed += 1
+            finding.standing += stands(connection.state)
             row = unlisted.pop(connection.ref, None)
-            if _asks_for_a_decision(connection, row, self.mode):
-                to_decide.append(connection)
-            elif row and self._asks_for_dns(service, connection, row):
-                to_converge.append(connection)
-        to_converge += [row.connection for row in unlisted.values() if row.dns.value is not Dns.ABSENT]
-        self.requests_queue.send((WakeUp.about(connection, SeenBy.SWEEP), 0) for connection in to_decide)
-        self.dns_queue.send((WakeUp.about(connection, SeenBy.SWEEP), 0) for connection in to_converge)
-        counts["to_decide"] += len(to_decide)
-        counts["to_converge"] += len(to_converge)
+            is_before = is_new and row is None and stands(connection.state)
+            is_settled = is_settled and not is_before
+            if self._asks_for_a_decision(service, connection, row, review):
+                seen_by = SeenBy.INSTALLATION if is_before else SeenBy.SWEEP
+                finding.to_decide.append(WakeUp.about(connection, seen_by))
+            elif row:
+                if self._asks_for_dns(service, connection, row):
+                    finding.to_converge.append(WakeUp.about(connection, SeenBy.SWEEP))
+                if stands(connection.state) and service.acceptance_required and review:
+                    finding.revoked += [row] if row.acceptance.value is Acceptance.REVOKED else []
+                    hinging += [row] if review.hinges_on_units(row) else []
+            if row:
+                self._remind(connection, row)
+        gone = [row.connection for row in unlisted.values() if row.dns.value is not Dns.ABSENT]
+        finding.to_converge += [WakeUp.about(connection, SeenBy.SWEEP) for connection in gone]
+        finding.to_decide += [WakeUp.about(row.connection, SeenBy.SWEEP) for row in self._some_of(hinging)]
+        finding.takeover = Takeover(service, stood_before, is_settled) if is_new else None
+        return finding
+
+    def _asks_for_a_decision(
+        self, service: EndpointService, connection: Connection, row: LedgerRow | None, review: Review | None
+    ) -> bool:
+        if connection.state is AwsState.PENDING_ACCEPTANCE:
+            return True
+        if row is None:
+            return not connection.state.asks_for_no_dns or bool(review and review.names(connection))
+        if self.mode is Mode.OBSERVE and row.acceptance.would:
+            return False
+        known = row.acceptance
+        if connection.state is AwsState.REJECTED:
+            is_known = known.value in (Acceptance.REJECTED, Acceptance.REVOKED)
+            return not is_known or bool(review and review.names(connection) and not known.refusal)
+        if not stands(connection.state):
+            return False
+        compared = review if service.acceptance_required else None
+        match known.value:
+            case Acceptance.ADOPTED:
+                return False
+            case Acceptance.ACCEPTED:
+                return compared is not None and not compared.still_accepts(row)
+            case Acceptance.REVOKED:
+                return compared is not None and compared.accepts_again(row)
+            case _:
+                return True
+
+    def _some_of(self, rows: Sequence[LedgerRow]) -> Sequence[LedgerRow]:
+        """As many as Organizations may be asked about, others each time, so that none is forgotten for long."""
+        minute = f"{self.clock():%Y-%m-%dT%H:%M}"
+        return sorted(rows, key=lambda row: hashlib.sha256(f"{minute}{row.ref}".encode()).digest())[
+            :_MOST_PLACES_A_SWEEP
+        ]
+
+    def _apply_brake(self, findings: Sequence[_Finding]) -> Stop | None:
+        """Have all that are revoked disconnected or, where that is more than may be, none and a person asked."""
+        if self.on_revoked is OnRevoked.KEEP or self.mode is Mode.OBSERVE:
+            return None
+        revoked = [row for finding in findings for row in finding.revoked]
+        read = self.ledger.brake()
+        if not revoked:
+            if read and read.allowed:
+                self._write_brake(read, read.without_permission())
+            return None
+        now = self.clock()
+        limit = self.max_disruptions.of(sum(finding.standing for finding in findings))
+        brake = (read or Brake(since=now)).for_a_step(len(revoked), limit, now)
+        is_written = brake == read or self._write_brake(read, brake)
+        if brake.stops(len(revoked)):
+            return Stop(revoked, brake)
+        if is_written:
+            for finding in findings:
+                finding.to_decide += [WakeUp.about(row.connection, SeenBy.SWEEP) for row in finding.revoked]
+        return None
+
+    def _write_brake(self, read: Brake | None, brake: Brake) -> bool:
+        try:
+            self.ledger.record_brake(read, brake)
+        except LedgerChangedMeanwhile:
+            logger.info("another run is disconnecting; the next sweep looks again")
+            return False
+        return True
+
+    def _remind(self, connection: Connection, row: LedgerRow) -> None:
+        held = row.acceptance
+        is_waiting = connection.state is AwsState.PENDING_ACCEPTANCE and held.value is Acceptance.HELD
+        if not is_waiting or self.first_reminder is None or held.since is None:
+            return
+        overdue = self.clock() - held.since - self.first_reminder
+        due = 1 + overdue // _REMINDER_PERIOD
+        if overdue >= timedelta(0) and due > row.reminders:
+            self.ledger.record_reminded(row.ref, due)
+
+    def _is_settled(self, row: LedgerRow) -> bool:
+        """Whether Autopilot has done for the connection what there is to do, or said what it would."""
+        if self.mode is Mode.OBSERVE:
+            return bool(row.acceptance.would and (row.dns.would or row.connection.state is not AwsState.AVAILABLE))
+        return row.status not in (None, Status.ACCEPTED)
 
     def _asks_for_dns(self, service: EndpointService, connection: Connection, row: LedgerRow) -> bool:
         if self.mode is Mode.OBSERVE and row.dns.would:
@@ -105,57 +255,15 @@ class Sweep:
         units = waited // _RETRY_UNIT
         return units.bit_count() == 1 or units % _LONGEST_PAUSE_UNITS == 0 < units
 
-    def _give_notice(self, services: Sequence[EndpointService], counts: Counter[str]) -> None:
-        known = self.ledger.notices()
-        for service in services:
-            subject = f"CHECK THE TAGS of {service.service_id}"
-            if known.get(subject, "") != (service.problem or ""):
-                self.ledger.record_notice(subject, service.problem or "")
-        if _INSTALLED not in known:
-            self.ledger.record_notice(_INSTALLED, self._inventory(services, counts))
 
-    def _inventory(self, services: Sequence[EndpointService], counts: Counter[str]) -> str:
-        """The one e-mail after the first deployment."""
-        managed = [service for service in services if service.managed]
-        others = [service for service in services if not service.managed]
-        lines = [
-            f"PrivateLink Autopilot is installed and {'observes' if self.mode is Mode.OBSERVE else 'acts'}.",
-            f"It manages {len(managed)} of {len(services)} endpoint services, with {counts['listed']} connections.",
-            "",
-            *(f"managed      {service.service_id} ({service.title}): {_declaration(service)}" for service in managed),
-            *(f"not managed  {service.service_id} ({service.title})" for service in others),
-        ]
-        if others:
-            ids = " ".join(service.service_id for service in others)
-            lines += ["", "To have one managed, tag it:", ""]
-            lines.append(f"    aws ec2 create-tags --resources {ids} --tags Key={OPT_IN_TAG},Value={OPT_IN_VALUE}")
-        lines.append("")
-        if self.trails.is_logging():
-            lines.append(
-                "A CloudTrail trail logs management events here, so a person's Accept or Reject is seen at once."
-            )
-        else:
-            lines.append(
-                "No CloudTrail trail logs here: changes are found by the sweep, minutes later. Create a trail."
-            )
-        return "\n".join(lines)
+def _is_ours(service: EndpointService) -> bool:
+    return service.managed and not service.problem
 
 
-def _asks_for_a_decision(connection: Connection, row: LedgerRow | None, mode: Mode) -> bool:
-    if connection.state is AwsState.PENDING_ACCEPTANCE:
-        return True
-    if row is None:
-        return not connection.state.asks_for_no_dns
-    if mode is Mode.OBSERVE and row.acceptance.would:
-        return False
-    match connection.state:
-        case AwsState.REJECTED:
-            return row.acceptance.value not in (Acceptance.REJECTED, Acceptance.REVOKED)
-        case AwsState.PENDING | AwsState.AVAILABLE:
-            return row.acceptance.value not in (Acceptance.ACCEPTED, Acceptance.ADOPTED)
-        case _:
-            return False
-
-
-def _declaration(service: EndpointService) -> str:
-    return ", ".join(name.fqdn for name in service.names) or "no names declared"
+def _counts(findings: Iterable[_Finding]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for finding in findings:
+        counts["listed"] += finding.listed
+        counts["to_decide"] += len(finding.to_decide)
+        counts["to_converge"] += len(finding.to_converge)
+    return counts

@@ -1,0 +1,99 @@
+"""The summaries: what is managed, what stood before, and what the brake stopped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from autopilot.domain.commands import allow_disruptions
+from autopilot.domain.connection import Dns, LedgerRow, Status
+from autopilot.domain.disruption import Brake
+from autopilot.domain.service import OPT_IN_TAG, OPT_IN_VALUE, EndpointService
+
+_LONGEST_LIST = 50
+
+
+def installed(
+    services: Sequence[EndpointService],
+    rows: Mapping[str, Sequence[LedgerRow]],
+    listed: int,
+    is_observing: bool,
+    is_trail_logging: bool,
+    region: str,
+) -> str:
+    """The one e-mail after the first deployment. rows: by service id, of the connections that stood before."""
+    managed = [service for service in services if service.managed]
+    others = [service for service in services if not service.managed]
+    lines = [
+        f"PrivateLink Autopilot is installed and {'observes' if is_observing else 'acts'}.",
+        f"It manages {len(managed)} of {len(services)} endpoint services, with {listed} connections.",
+        "",
+        *(f"managed      {service.service_id} ({service.title}): {_declaration(service)}" for service in managed),
+        *(f"not managed  {service.service_id} ({service.title})" for service in others),
+    ]
+    if others:
+        ids = " ".join(service.service_id for service in others)
+        tags = f"--tags Key={OPT_IN_TAG},Value={OPT_IN_VALUE}"
+        lines += ["", "To have one managed, tag it:", ""]
+        lines.append(f"    aws ec2 create-tags --region {region} --resources {ids} {tags}")
+    if before := [row for of_service in rows.values() for row in of_service]:
+        lines += ["", *_stood_before(before, is_observing)]
+    lines.append("")
+    if is_trail_logging:
+        lines.append("A CloudTrail trail logs management events here, so a person's Accept or Reject is seen at once.")
+    else:
+        lines.append("No CloudTrail trail logs here: changes are found by the sweep, minutes later. Create a trail.")
+    return "\n".join(lines)
+
+
+def taken_over(service: EndpointService, rows: Sequence[LedgerRow], is_observing: bool) -> str:
+    """The e-mail after a service was handed to Autopilot. rows: of the connections that stood before."""
+    lines = [f"{service.service_id} ({service.title}) is managed now: {_declaration(service)}."]
+    if rows:
+        lines += ["", *_stood_before(rows, is_observing)]
+    return "\n".join(lines)
+
+
+def stopped(rows: Sequence[LedgerRow], brake: Brake, region: str, ledger_table: str) -> str:
+    """The brake is on: what would be disconnected, and what a person can do."""
+    return "\n".join(
+        [
+            f"{len(rows)} connections would be disconnected, as no entry of the allowlist accepts them any more.",
+            f"Together with the {brake.taken} of this day that is more than MaxDisruptions allows. "
+            "Nothing was disconnected.",
+            "",
+            *_shortened(f"{row.ref} of account {row.connection.owner}: {row.acceptance.reason}" for row in rows),
+            "",
+            "To keep them, put their entries back. To have them all disconnected:",
+            "",
+            f"    {allow_disruptions(brake.taken + len(rows), region, ledger_table)}",
+        ]
+    )
+
+
+def _declaration(service: EndpointService) -> str:
+    return ", ".join(name.fqdn for name in service.names) or "no names declared"
+
+
+def _stood_before(rows: Sequence[LedgerRow], is_observing: bool) -> list[str]:
+    lines = [f"{len(rows)} connections stood before. They are adopted: Autopilot writes their names and never"]
+    lines.append("disconnects them.")
+    if is_observing:
+        return [*lines, *_shortened(f"{row.ref}: {row.would}" for row in rows)]
+    counts = Counter(row.status or "under way" for row in rows)
+    lines += ["", *(f"{count:>6} {status}" for status, count in sorted(counts.items()))]
+    roleless = sorted({row.connection.owner for row in rows if row.dns.value is Dns.NO_ROLE})
+    if roleless:
+        lines += ["", "Names can be written once these accounts deploy the consumer's stack (output DeployConsumer):"]
+        lines += _shortened(roleless)
+    blocked = [row for row in rows if row.status is Status.DNS_BLOCKED]
+    if blocked:
+        lines += ["", "Names that could not be written:"]
+        lines += _shortened(f"{row.ref} of account {row.connection.owner}: {row.dns.reason}" for row in blocked)
+    return lines
+
+
+def _shortened(lines: Iterable[str]) -> list[str]:
+    every = list(lines)
+    more = len(every) - _LONGEST_LIST
+    return every[:_LONGEST_LIST] + ([f"and {more} more"] if more > 0 else [])

@@ -1,0 +1,129 @@
+"""What the sweep tells people that is about no single connection: each thing once, and again when it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from autopilot.domain.allowlist import BadEntry
+from autopilot.domain.connection import LedgerRow
+from autopilot.domain.disruption import Brake
+from autopilot.domain.inventory import installed, stopped, taken_over
+from autopilot.domain.mode import Mode
+from autopilot.domain.service import EndpointService
+from autopilot.use_cases.ports import Ledger, Trails
+
+_INSTALLED = "INSTALLED"
+_MANAGED = "NOW MANAGED "
+_TAKING_OVER = "TAKING OVER {} SINCE "
+_TAGS = "CHECK THE TAGS of "
+_ENTRY = "CHECK THE ALLOWLIST ENTRY "
+_ENTRIES = "CHECK THE ALLOWLIST"
+_STOPPED = "STOPPED before disconnecting"
+_MOST_ENTRIES = 50
+_LONGEST_SUBJECT = 200
+# AWS's own time to make connections available and names known, and a few retries.
+_PATIENCE = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The brake is on: these connections would be disconnected."""
+
+    rows: Sequence[LedgerRow]
+    brake: Brake
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """A service that came under management, and the connections that stood by then.
+
+    is_settled: nothing of them is under way any more.
+    """
+
+    service: EndpointService
+    rows: Sequence[LedgerRow]
+    is_settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """Level-triggered like all else: what should be told is compared with what the ledger says was told.
+
+    Every method raises AwsCallFailed.
+    """
+
+    ledger: Ledger
+    trails: Trails
+    mode: Mode
+    region: str
+    ledger_table: str
+    clock: Callable[[], datetime]
+
+    def told(self) -> Mapping[str, str]:
+        """What was told, text by subject; withdrawn ones have none."""
+        return self.ledger.notices()
+
+    def is_taken_over(self, told: Mapping[str, str], service: EndpointService) -> bool:
+        """Whether people know of the connections that stood when Autopilot came to this service."""
+        return _MANAGED + service.service_id in told
+
+    def of_problems(
+        self,
+        told: Mapping[str, str],
+        services: Sequence[EndpointService],
+        bad: Sequence[BadEntry] | None,
+        stop: Stop | None,
+    ) -> None:
+        """Tell what a person must mend, and withdraw what was mended. bad: None while the list could not be read."""
+        wanted = {_TAGS + service.service_id: service.problem for service in services if service.problem}
+        wanted |= {_subject(entry): entry.problem for entry in sorted(bad or (), key=str)[:_MOST_ENTRIES]}
+        if bad and len(bad) > _MOST_ENTRIES:
+            wanted[_ENTRIES] = "More entries decide nothing; they are told of as these are mended."
+        if stop:
+            wanted[_STOPPED] = stopped(stop.rows, stop.brake, self.region, self.ledger_table)
+        for subject, text in wanted.items():
+            if told.get(subject) != text:
+                self.ledger.record_notice(subject, text)
+        withdrawable = (_TAGS, _STOPPED) if bad is None else (_TAGS, _STOPPED, _ENTRIES)
+        for subject, text in told.items():
+            if text and subject not in wanted and subject.startswith(withdrawable):
+                self.ledger.record_notice(subject, "")
+
+    def of_takeovers(
+        self,
+        told: Mapping[str, str],
+        services: Sequence[EndpointService],
+        takeovers: Sequence[Takeover],
+        listed: int,
+    ) -> None:
+        """One summary for all connections that stood before, once what they asked for is done."""
+        settled = [takeover for takeover in takeovers if self._is_settled(told, takeover)]
+        is_observing = self.mode is Mode.OBSERVE
+        if _INSTALLED in told:
+            for takeover in settled:
+                text = taken_over(takeover.service, takeover.rows, is_observing)
+                self.ledger.record_notice(_MANAGED + takeover.service.service_id, text)
+        elif len(settled) == len(takeovers):
+            for takeover in takeovers:
+                self.ledger.record_notice(_MANAGED + takeover.service.service_id, "")
+            rows = {takeover.service.service_id: takeover.rows for takeover in takeovers}
+            is_logging = self.trails.is_logging()
+            text = installed(services, rows, listed, is_observing, is_logging, self.region)
+            self.ledger.record_notice(_INSTALLED, text)
+
+    def _is_settled(self, told: Mapping[str, str], takeover: Takeover) -> bool:
+        """Whether nothing is under way, or has been for so long that people should not wait for the rest."""
+        if takeover.is_settled:
+            return True
+        began = _TAKING_OVER.format(takeover.service.service_id)
+        since = next((subject.removeprefix(began) for subject in told if subject.startswith(began)), None)
+        if since is None:
+            self.ledger.record_notice(f"{began}{self.clock().isoformat()}", "")
+            return False
+        return self.clock() - datetime.fromisoformat(since) >= _PATIENCE
+
+
+def _subject(entry: BadEntry) -> str:
+    return f"{_ENTRY}{entry.key}"[:_LONGEST_SUBJECT]
