@@ -304,6 +304,7 @@ def test_a_role_that_may_not_write_the_name_is_a_persons_case_and_no_failure(
     assert autopilot.converge(ref) is Dns.BLOCKED
     assert autopilot.row(ref).status is Status.DNS_BLOCKED
     assert f"{refused} for" in autopilot.row(ref).dns.reason
+    assert autopilot.aws.zones_in(vpc) == set()
 
     autopilot.calls.refused.clear()
     assert autopilot.settle(ref) is Dns.PRESENT

@@ -659,3 +659,35 @@ def test_a_change_of_a_services_tags_has_what_waits_there_decided(autopilot: Fak
     autopilot.decide(WakeUp(service_id, None, None, None, SeenBy.EVENT))
 
     assert state(autopilot, ref) is AwsState.PENDING
+
+
+def test_what_is_no_longer_listed_but_known_is_handed_on_and_does_not_circle(autopilot: FakeAutopilot) -> None:
+    ref = requested(autopilot)
+    autopilot.decide(event(ref))
+    autopilot.dns_queue.take()
+    autopilot.services.shown = lambda _: None
+    autopilot.decide(notification(ref))
+
+    assert autopilot.dns_queue.take() == [event(ref, seen_by=SeenBy.NOTIFICATION)]
+    assert not autopilot.requests_queue.sent
+
+
+def test_a_held_request_that_the_ledger_thought_gone_is_held_again(autopilot: FakeAutopilot) -> None:
+    ref = requested(autopilot, STRANGER)
+    autopilot.decide(event(ref, STRANGER))
+    autopilot.services.shown = lambda _: None
+    autopilot.converge(replace(event(ref, STRANGER), waited=9, waited_seconds=240))
+    assert autopilot.row(ref).status is Status.RETIRED
+    autopilot.services.shown = lambda connection: connection
+    autopilot.decide(event(ref, STRANGER))
+
+    assert autopilot.row(ref).status is Status.HELD
+
+
+def test_hundreds_that_wait_at_once_are_answered_fifty_by_fifty(autopilot: FakeAutopilot) -> None:
+    service_id = autopilot.aws.service()
+    refs = [requested(autopilot, service_id=service_id) for _ in range(120)]
+    autopilot.decide(WakeUp(service_id, None, None, None, SeenBy.NOTIFICATION))
+
+    assert autopilot.calls.made.count(ACCEPT) == 3
+    assert {state(autopilot, ref) for ref in refs} == {AwsState.PENDING}

@@ -197,6 +197,22 @@ def test_a_change_of_the_allowlist_wakes_what_waits_and_nothing_else(autopilot: 
     assert autopilot.row(held).acceptance.value is Acceptance.ACCEPTED
 
 
+def test_a_change_of_an_accounts_entry_costs_nothing_for_the_others(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    service_id = autopilot.aws.service()
+    waiting = [autopilot.aws.endpoint(service_id, autopilot.aws.new_vpc(account)) for account in (CONSUMER, STRANGER)]
+    autopilot.sweep.on_change({EntryKey(STRANGER), EntryKey("vpce-0e1f2a3b4c5d6e7ff")})
+    assert [wake_up.endpoint_id for wake_up in autopilot.requests_queue.take()] == [
+        waiting[1].endpoint_id,
+        "vpce-0e1f2a3b4c5d6e7ff",
+    ]
+
+    autopilot.sweep.on_change({EntryKey("*")})
+    assert {wake_up.endpoint_id for wake_up in autopilot.requests_queue.take()} == {ref.endpoint_id for ref in waiting}
+    autopilot.calls.made.clear()
+    autopilot.sweep.on_change({EntryKey("vpce-0e1f2a3b4c5d6e7ff")})
+    assert autopilot.calls.made == ["SendMessageBatch"]
+
+
 def test_a_change_of_a_units_entry_has_all_that_stand_looked_at(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     service_id = autopilot.aws.service()
     standing = autopilot.ready(vpc, service_id)

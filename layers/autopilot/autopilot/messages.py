@@ -17,7 +17,8 @@ from autopilot.wake_ups import UnreadableEvent, read_wake_ups
 
 logger = Logger(child=True)
 
-_LONGEST_PAUSE_SECONDS = 60
+# A call that failed once mostly succeeds at once; throttling and outages last for minutes.
+_PAUSES_SECONDS = (2, 10, 60, 300)
 
 type Work = Callable[[Sequence[WakeUp]], Mapping[WakeUp, AwsCallFailed]]
 
@@ -63,7 +64,8 @@ def _read(body: str) -> tuple[WakeUp, ...] | UnreadableEvent:
 
 
 def _pause_seconds(record: Mapping[str, Any], reading: tuple[WakeUp, ...] | UnreadableEvent) -> int:
-    """2, 4, 8, … seconds; none for what nobody can read, as waiting will not mend it."""
+    """Growing with each try; none for what nobody can read, as waiting will not mend it."""
     if isinstance(reading, UnreadableEvent):
         return 0
-    return int(min(2 ** int(record["attributes"]["ApproximateReceiveCount"]), _LONGEST_PAUSE_SECONDS))
+    tries = int(record["attributes"]["ApproximateReceiveCount"])
+    return _PAUSES_SECONDS[min(tries, len(_PAUSES_SECONDS)) - 1]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import boto3
@@ -13,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from autopilot.aws.calls import CONFIG, calling, code_of
 from autopilot.aws.hosted_zones import Route53HostedZones
+from autopilot.aws.memory import Memory
 from autopilot.domain.connection import AwsState, NetworkInterface
 from autopilot.domain.dns_plan import Autopilot
 from autopilot.domain.endpoint import DnsEntry, Endpoint
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 # STS sessions last an hour; one that is nearly over is not used.
 _SESSION = timedelta(minutes=50)
+
+_MOST_SESSIONS = 50
 
 # What observe mode may do at most, whatever the role allows.
 _READ_ONLY = json.dumps(
@@ -95,15 +99,13 @@ class AwsConsumerAccounts:
         self._autopilot = autopilot
         self._external_id = external_id
         self._mode = mode
-        self._clock = clock
-        self._entered: dict[tuple[str, str], tuple[datetime, AwsConsumerAccount]] = {}
+        self._entered = Memory[tuple[str, str], AwsConsumerAccount](clock, _MOST_SESSIONS)
 
     def enter(self, account: str, region: str) -> AwsConsumerAccount:
-        known = self._entered.get((account, region))
-        if known and self._clock() < known[0]:
-            return known[1]
+        if known := self._entered.get((account, region)):
+            return known
         entered = self._enter(account, region)
-        self._entered[account, region] = (self._clock() + _SESSION, entered)
+        self._entered.keep((account, region), entered, _SESSION)
         return entered
 
     def _enter(self, account: str, region: str) -> AwsConsumerAccount:
@@ -121,11 +123,16 @@ class AwsConsumerAccounts:
                 if code_of(error) in ("AccessDenied", "AccessDeniedException"):
                     raise NoConsumerRole(account, role_arn) from error
                 raise
-        session = boto3.Session(
-            credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"], region_name=region
+        # Clients of one boto3 session share EC2's parsed model; a session each would cost 20 MB an account.
+        client = partial(
+            boto3.client,
+            region_name=region,
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+            config=CONFIG,
         )
-        zones = Route53HostedZones(session.client("route53", config=CONFIG), account, region)
-        return AwsConsumerAccount(session.client("ec2", config=CONFIG), zones, region)
+        return AwsConsumerAccount(client("ec2"), Route53HostedZones(client("route53"), account, region), region)
 
     @property
     def _partition(self) -> str:

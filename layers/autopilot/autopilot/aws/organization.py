@@ -12,6 +12,7 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from autopilot.aws.calls import CONFIG, calling
+from autopilot.aws.memory import Memory
 from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.organization import OrganizationalUnit, Owner, Placement, is_organization, is_unit
 from autopilot.use_cases.ports import Organization
@@ -58,9 +59,9 @@ class AwsOrganization:
         self._client = client
         self._clock = clock
         self._remedy = remedy
-        self._owners = _Memory[Owner](clock)
-        self._names = _Memory[str](clock)
-        self._parents = _Memory[str](clock)
+        self._owners = Memory[str, Owner](clock, _MOST_KEPT)
+        self._names = Memory[str, str](clock, _MOST_KEPT)
+        self._parents = Memory[str, str](clock, _MOST_KEPT)
         self._no_names_until: datetime | None = None
 
     def owner(self, account: str) -> Owner:
@@ -211,21 +212,3 @@ def _is_root(text: str) -> bool:
 def _paths(found: AccountTypeDef) -> Iterable[str]:
     """All parents at once. A runtime whose botocore is from before they came drops them silently."""
     return found.get("Paths", ())
-
-
-class _Memory[T]:
-    """What was read, by id, while it is fresh. When there is too much, what was read first goes."""
-
-    def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
-        self._kept: dict[str, tuple[datetime, T]] = {}
-
-    def get(self, key: str) -> T | None:
-        until, value = self._kept.get(key, (None, None))
-        return value if until and self._clock() < until else None
-
-    def keep(self, key: str, value: T, fresh_for: timedelta) -> None:
-        self._kept.pop(key, None)
-        if len(self._kept) >= _MOST_KEPT:
-            del self._kept[next(iter(self._kept))]
-        self._kept[key] = (self._clock() + fresh_for, value)

@@ -66,7 +66,8 @@ def commands_for(row: LedgerRow, installation: Installation) -> Sequence[Command
                 Command(
                     f"To have names written, account {account} deploys the consumer role:",
                     f"aws cloudformation deploy --region {row.connection.region} "
-                    "--template-file consumer/template.yaml --stack-name privatelink-autopilot-consumer "
+                    "--template-file consumer/template.yaml "
+                    f"--stack-name privatelink-autopilot-consumer-{installation.autopilot.account} "
                     f"--capabilities CAPABILITY_NAMED_IAM --parameter-overrides {installation.consumer_parameters}",
                 ),
             )

@@ -19,7 +19,22 @@ class AwsCallFailed(Exception):
         return self.code in _REFUSALS
 
 
-_REFUSALS = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "TooManyHostedZones"})
+_REFUSALS = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthFailure",
+        "InvalidDomainName",
+        "InvalidInput",
+        "InvalidVPCId",
+        "LimitsExceeded",
+        "NotAuthorizedException",
+        "OptInRequired",
+        "RegionDisabledException",
+        "TooManyHostedZones",
+        "UnauthorizedOperation",
+    }
+)
 
 
 class LedgerChangedMeanwhile(Exception):

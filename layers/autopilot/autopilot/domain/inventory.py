@@ -32,10 +32,9 @@ def installed(
         *(f"not managed  {service.service_id} ({service.title})" for service in others),
     ]
     if others:
-        ids = " ".join(service.service_id for service in others)
         tags = f"--tags Key={OPT_IN_TAG},Value={OPT_IN_VALUE}"
-        lines += ["", "To have one managed, tag it:", ""]
-        lines.append(f"    aws ec2 create-tags --region {region} --resources {ids} {tags}")
+        commands = (f"    aws ec2 create-tags --region {region} --resources {one.service_id} {tags}" for one in others)
+        lines += ["", "To have one managed, tag it:", "", *_shortened(commands)]
     if before := [row for of_service in rows.values() for row in of_service]:
         lines += ["", *_stood_before(before, is_observing)]
     lines.append("")

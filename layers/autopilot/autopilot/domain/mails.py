@@ -23,7 +23,7 @@ _CALLS = {
     Status.DNS_BLOCKED: "usable, a name cannot be written",
     Status.REJECTED: "rejected",
     Status.REVOKED: "no entry accepts it any more",
-    Status.RETIRED: "gone, DNS removed",
+    Status.RETIRED: "the endpoint is gone",
     Status.FAILED: "look at it",
 }
 _NEEDS_A_PERSON = frozenset({Status.HELD, Status.CONNECTED, Status.DNS_BLOCKED, Status.FAILED})

@@ -18,6 +18,7 @@ from autopilot.domain.dns_plan import (
     plan_absent,
     plan_present,
 )
+from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.mode import Mode
 from autopilot.use_cases.ports import HostedZones
 
@@ -87,7 +88,7 @@ class ConsumerZones:
             f"writing to zone {zone_name} ({ours.zone_id}) of {vpc_id}: {_listed(changes)}",
             extra={"endpoint_id": endpoint_id},
         )
-        return ZoneOutcome(change_id=self.hosted_zones.change(ours.zone_id, changes))
+        return ZoneOutcome(change_id=self._write(ours, changes, is_empty=not found))
 
     def absent(self, zone_name: str, endpoint_id: str) -> tuple[str, ...]:
         """Take the endpoint's records out of our zones of this name, and each zone that is empty then.
@@ -129,6 +130,21 @@ class ConsumerZones:
             if self.hosted_zones.in_vpc(zone_name, vpc_id):
                 return self._ours(zone_name, vpc_id)
         return None
+
+    def _write(self, zone: HostedZone, changes: Sequence[RecordChange], *, is_empty: bool) -> str:
+        """The change's id. A zone that nothing could be written to must not stay: it would hide the public names."""
+        try:
+            return self.hosted_zones.change(zone.zone_id, changes)
+        except AwsCallFailed:
+            if is_empty:
+                self._delete(zone)
+            raise
+
+    def _delete(self, zone: HostedZone) -> None:
+        try:
+            self.hosted_zones.delete(zone.zone_id)
+        except AwsCallFailed as failure:
+            logger.warning(f"{failure}; the empty zone {zone.name} ({zone.zone_id}) hides the public names under it")
 
     def _clear(self, zone: HostedZone, endpoint_id: str) -> list[str]:
         found = self.hosted_zones.records(zone.zone_id)

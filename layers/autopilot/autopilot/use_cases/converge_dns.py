@@ -20,6 +20,7 @@ from autopilot.use_cases.ports import ConsumerAccount, ConsumerAccounts, Endpoin
 
 logger = Logger(child=True)
 
+_ABSENT_SECONDS = 60
 _NO_NAMES = "no names are declared for the service, so none were written"
 
 
@@ -51,7 +52,7 @@ class ConvergeDns:
         if service is None or not service.managed or service.problem:
             logger.info("hands off: the service is not managed", extra={"service_id": known.ref.service_id})
             return None
-        look = _Look(known, service, self._listed(known))
+        look = _Look(known, service, self._listed(known), wake_up.waited_seconds)
         try:
             facet = self._reach(look)
             if facet:
@@ -166,8 +167,8 @@ class ConvergeDns:
             return self._observed(look, [f"would remove {what}" for what in removed])
         if not removed and look.known.dns.value is Dns.ABSENT:
             return look.known.dns
-        if removed:
-            self._wake_successors(look)
+        # Also where nothing is left to remove: a run may have died just after it removed the name.
+        self._wake_successors(look)
         done = f"removed {', '.join(removed)}" if removed else "there was no DNS of ours to remove"
         return self._facet(look, Dns.ABSENT, f"the endpoint is {look.gone.state}; {done}", change_ids=())
 
@@ -181,12 +182,17 @@ class ConvergeDns:
         ]
         self.dns_queue.send((WakeUp.about(connection, SeenBy.EVENT), 0) for connection in blocked)
 
-    def _without_role(self, look: _Look, refusal: NoConsumerRole) -> DnsFacet:
-        """Usable all the same; and where nothing of ours is left behind, there is nothing to do."""
+    def _without_role(self, look: _Look, refusal: NoConsumerRole) -> DnsFacet | None:
+        """Usable all the same; and where nothing of ours is left behind, there is nothing to do.
+
+        With nobody to ask, only that it stays off the provider's list tells that it is gone.
+        """
         if look.listed and look.listed.state is AwsState.AVAILABLE:
             if not look.service.names:
                 return self._facet(look, Dns.UNDECLARED, _NO_NAMES)
             return self._facet(look, Dns.NO_ROLE, f"{refusal}, so no names were written")
+        if look.is_missing_just_now:
+            return None
         dns = look.known.dns
         if dns.records and dns.value not in (Dns.ABSENT, Dns.CONSUMERS_OWN):
             return self._facet(
@@ -235,11 +241,15 @@ class ConvergeDns:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What the ledger knows of a connection and what the provider's list says of it, None when it is not listed."""
+    """What the ledger knows of a connection and what the provider's list says of it, None when it is not listed.
+
+    waited_seconds: for how long it has been looked at already.
+    """
 
     known: LedgerRow
     service: EndpointService
     listed: Connection | None
+    waited_seconds: int
 
     @property
     def ref(self) -> ConnectionRef:
@@ -249,6 +259,11 @@ class _Look:
     def may_be_in_use(self) -> bool:
         """Absence from the list is no evidence: then, too, the consumer's own account is asked."""
         return self.listed is None or self.listed.state is AwsState.AVAILABLE
+
+    @property
+    def is_missing_just_now(self) -> bool:
+        """One describe may overlook what the next one shows."""
+        return self.listed is None and self.waited_seconds < _ABSENT_SECONDS
 
     @property
     def must_wait(self) -> bool:

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import batched
 
 from aws_lambda_powertools import Logger
 
@@ -24,6 +25,8 @@ logger = Logger(child=True)
 
 # AWS takes a minute or more to make an accepted connection available: the first look can wait.
 _FIRST_LOOK_SECONDS = 5
+# How many EC2 takes in one Accept or Reject is not documented; and each is written down before and after.
+_MOST_AT_ONCE = 50
 _SWEPT = (SeenBy.SWEEP, SeenBy.INSTALLATION)
 
 
@@ -95,19 +98,20 @@ class DecideConnections:
     def _look(self, service: EndpointService, group: Sequence[WakeUp], outcome: Outcome) -> None:
         by_endpoint = _by_endpoint(group)
         connections = self._described(service, group, set(by_endpoint))
-        self._put_back(wake_up for endpoint, wake_up in by_endpoint.items() if endpoint not in connections)
-        rows = self.ledger.rows([connection.ref for connection in connections.values()])
+        refs = {endpoint: ConnectionRef(service.service_id, endpoint) for endpoint in {*connections, *by_endpoint}}
+        rows = self.ledger.rows(refs.values())
+        self._pass_over({e: wake_up for e, wake_up in by_endpoint.items() if e not in connections}, refs, rows)
         looks = []
         for endpoint, connection in connections.items():
-            wake_up = by_endpoint.get(endpoint)
-            row = _row(service, connection, rows.get(connection.ref), (wake_up or group[0]).seen_by)
-            looks.append(_Look(row, wake_up))
+            wake_up, known = by_endpoint.get(endpoint), rows.get(refs[endpoint])
+            row = _row(service, connection, known, (wake_up or group[0]).seen_by)
+            looks.append(_Look(row, wake_up, known.connection.state if known else None))
         undecided = [look for look in looks if asks_for_a_decision(look.row, service, look.is_swept, self.clock())]
         decided = self._decide(undecided)
         for chosen_step in Step:
             chosen = [look for look in decided if look.step is chosen_step]
-            if chosen:
-                self._take(chosen_step, service, chosen, outcome)
+            for some in batched(chosen, _MOST_AT_ONCE, strict=False):
+                self._take(chosen_step, service, some, outcome)
         in_steps = {look.ref for look in decided if look.step is not Step.LEAVE}
         answered = [look for look in looks if look.state is not AwsState.PENDING_ACCEPTANCE]
         self._recognise([look for look in answered if look.ref not in in_steps], service)
@@ -130,6 +134,17 @@ class DecideConnections:
             listed = self.services.connections(service.service_id, owners=owners)
             found |= {c.ref.endpoint_id: c for c in listed if c.ref.endpoint_id in endpoint_ids}
         return found
+
+    def _pass_over(
+        self,
+        unlisted: Mapping[str, WakeUp],
+        refs: Mapping[str, ConnectionRef],
+        rows: Mapping[ConnectionRef, LedgerRow],
+    ) -> None:
+        """What is not listed is not listed yet, or no longer when the ledger knows it: then its DNS is to go."""
+        known = {endpoint: rows[refs[endpoint]] for endpoint in unlisted if refs[endpoint] in rows}
+        self._put_back(wake_up for endpoint, wake_up in unlisted.items() if endpoint not in known)
+        self._wake_dns((WakeUp.about(known[e].connection, unlisted[e].seen_by), 0) for e in known)
 
     def _put_back(self, wake_ups: Iterable[WakeUp]) -> None:
         """Not listed yet is not failing: look again after a pause, until the sweep takes over.
@@ -154,7 +169,7 @@ class DecideConnections:
             owner = owners[look.row.connection.owner]
             decision = decide(look.row.connection, owner, entries, self.unlisted, now)
             taken = step(look.row, owner, decision, self.on_revoked)
-            decided.append(_Decided(look.row, look.wake_up, owner, decision, taken))
+            decided.append(_Decided(look.row, look.wake_up, look.was, owner, decision, taken))
         self._put_back(look.next_wake_up for look in decided if look.owner.placement is Placement.FAILED)
         return decided
 
@@ -314,17 +329,23 @@ class DecideConnections:
             return None
 
     def _hand_on(self, looks: Iterable[_Look]) -> None:
-        wake_ups = [(look.own_wake_up, _delay(look.state)) for look in looks]
-        if wake_ups:
-            self.dns_queue.send(wake_ups)
+        self._wake_dns((look.own_wake_up, _delay(look.state)) for look in looks)
+
+    def _wake_dns(self, wake_ups: Iterable[tuple[WakeUp, int]]) -> None:
+        if found := list(wake_ups):
+            self.dns_queue.send(found)
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """A connection as it was just described, over what the ledger knows of it, and what woke us for it."""
+    """A connection as it was just described, over what the ledger knows of it, and what woke us for it.
+
+    was: the state that the ledger had.
+    """
 
     row: LedgerRow
     wake_up: WakeUp | None
+    was: AwsState | None
 
     @property
     def ref(self) -> ConnectionRef:
@@ -363,7 +384,8 @@ class _Decided(_Look):
     @property
     def is_held_already(self) -> bool:
         known = self.row.acceptance
-        return known.value is Acceptance.HELD and known.reason == self.decision.sentence
+        is_same = known.value is Acceptance.HELD and known.reason == self.decision.sentence
+        return is_same and self.was is self.state
 
 
 def _by_endpoint(group: Iterable[WakeUp]) -> dict[str, WakeUp]:

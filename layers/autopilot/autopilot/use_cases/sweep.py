@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from aws_lambda_powertools import Logger
 
 from autopilot.domain.acceptance import stands
-from autopilot.domain.allowlist import EntryKey, Listing, is_endpoint
+from autopilot.domain.allowlist import EntryKey, Listing, is_account, is_endpoint
 from autopilot.domain.connection import Acceptance, AwsState, Connection, Dns, LedgerRow, Status
 from autopilot.domain.disruption import Brake, MaxDisruptions, OnRevoked
 from autopilot.domain.failures import AwsCallFailed, LedgerChangedMeanwhile
@@ -31,6 +31,8 @@ _LONGEST_PAUSE_UNITS = 144
 _REMINDER_PERIOD = timedelta(days=7)
 # Only Organizations can tell whether an account is still in its unit, and it answers a few calls a second.
 _MOST_PLACES_A_SWEEP = 100
+# EC2 takes two hundred values a filter.
+_MOST_OWNERS = 200
 
 
 @dataclass(slots=True)
@@ -99,14 +101,15 @@ class Sweep:
     def on_change(self, keys: Collection[EntryKey]) -> None:
         """Entries of the allowlist were put, changed or removed: what waits is decided anew. Raises AwsCallFailed.
 
-        An entry for an endpoint may take back its rejection, wherever that is. One for a unit concerns whoever is
-        in it by now, so that every connection is looked at.
+        Entries for accounts concern those accounts alone. One for an endpoint may take back its rejection, wherever
+        that is. One for a unit concerns whoever is in it by now, so that every connection is looked at.
         """
         concerns_units = any(is_wide(key.principal) for key in keys)
-        for service in filter(_is_ours, self.services.all()):
-            listed = self.services.connections(
-                service.service_id, state=None if concerns_units else AwsState.PENDING_ACCEPTANCE
-            )
+        principals = {key.principal for key in keys if not is_endpoint(key.principal)}
+        owners = sorted(principals) if all(map(is_account, principals)) and len(principals) <= _MOST_OWNERS else ()
+        state = None if concerns_units else AwsState.PENDING_ACCEPTANCE
+        for service in filter(_is_ours, self.services.all()) if principals else ():
+            listed = self.services.connections(service.service_id, owners=owners, state=state)
             concerned = (c for c in listed if c.state is AwsState.PENDING_ACCEPTANCE or stands(c.state))
             self.requests_queue.send((WakeUp.about(connection, SeenBy.SWEEP), 0) for connection in concerned)
             if self.permissions:
