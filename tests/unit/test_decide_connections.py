@@ -522,6 +522,7 @@ def test_while_organizations_fails_a_request_is_held_and_tried_again(autopilot: 
 
     assert (autopilot.row(ref).status, state(autopilot, ref)) == (Status.HELD, AwsState.PENDING_ACCEPTANCE)
     assert "TooManyRequestsException" in autopilot.row(ref).acceptance.reason
+    assert "TooManyRequestsException" in autopilot.row(ref).acceptance.refusal
     assert autopilot.requests_queue.sent == [(event(ref).put_back(), 5)]
     assert not outcome.failed
 

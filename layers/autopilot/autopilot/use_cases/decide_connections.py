@@ -301,6 +301,7 @@ class DecideConnections:
             self.clock(),
             reason=reason,
             decided_by=decided_by,
+            refusal=look.owner.reason if look.owner.placement is Placement.FAILED else "",
             owner_name=look.owner.name,
             owner_path=look.owner.path,
         )
