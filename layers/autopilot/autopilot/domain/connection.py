@@ -180,7 +180,8 @@ class AcceptanceFacet:
     decided_by: the key of the entry that decided, `principal/service`, or None. reason: a sentence.
     answered_by: the person who accepted or rejected in the place of Autopilot, as CloudTrail names them,
     `somebody` while nobody knows, or an empty text where Autopilot did. refusal: what AWS would not do: accept
-    what was rejected before, or say where the account is. owner_name, owner_path: what Organizations calls the owner's account, and its units.
+    what was rejected before, or say where the account is. owner_name, owner_path: what Organizations calls the
+    owner's account, and its units.
     """
 
     value: Acceptance = Acceptance.UNDECIDED
