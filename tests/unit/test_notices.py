@@ -217,12 +217,18 @@ class TestBrownfield:
         assert autopilot.row(ref).seen_by == SeenBy.SWEEP
         assert sorted(mail.subject.split()[1] for mail in autopilot.topic.mails) == ["HELD", "INSTALLED"]
 
-    def test_observe_tells_what_would_be_done_in_the_same_one_mail(self) -> None:
+    def test_observe_tells_what_would_be_done_in_one_mail_and_enforce_what_was_in_another(self) -> None:
         autopilot = FakeAutopilot(mode=Mode.OBSERVE)
         self.standing(autopilot, 20)
-        for _ in range(4):
-            autopilot.run()
-            autopilot.report()
-            autopilot.clock.advance(INTERVAL_SECONDS)
+        for mode in (Mode.OBSERVE, Mode.ENFORCE):
+            autopilot.mode = mode
+            for _ in range(4):
+                autopilot.run()
+                self.settle(autopilot)
+                autopilot.report()
+                autopilot.clock.advance(INTERVAL_SECONDS)
 
-        assert [mail.subject for mail in autopilot.topic.mails] == ["[Autopilot] INSTALLED"]
+        observed, done = autopilot.topic.mails
+        assert (observed.subject, done.subject) == ("[Autopilot] INSTALLED TO OBSERVE", "[Autopilot] INSTALLED")
+        assert observed.text.count("would write to a new zone") == 20
+        assert "20 ready" in done.text

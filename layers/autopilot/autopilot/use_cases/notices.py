@@ -14,9 +14,10 @@ from autopilot.domain.mode import Mode
 from autopilot.domain.service import EndpointService
 from autopilot.use_cases.ports import Ledger, Trails
 
-_INSTALLED = "INSTALLED"
-_MANAGED = "NOW MANAGED "
-_TAKING_OVER = "TAKING OVER {} SINCE "
+# What was only observed is summed up anew once it is done.
+_INSTALLED = {Mode.ENFORCE: "INSTALLED", Mode.OBSERVE: "INSTALLED TO OBSERVE"}
+_MANAGED = {Mode.ENFORCE: "NOW MANAGED ", Mode.OBSERVE: "NOW OBSERVED "}
+_TAKING_OVER = {Mode.ENFORCE: "TAKING OVER {} SINCE ", Mode.OBSERVE: "OBSERVING {} SINCE "}
 _TAGS = "CHECK THE TAGS of "
 _ENTRY = "CHECK THE ALLOWLIST ENTRY "
 _ENTRIES = "CHECK THE ALLOWLIST"
@@ -67,7 +68,7 @@ class Notices:
 
     def is_taken_over(self, told: Mapping[str, str], service: EndpointService) -> bool:
         """Whether people know of the connections that stood when Autopilot came to this service."""
-        return _MANAGED + service.service_id in told
+        return self._managed(service) in told
 
     def of_problems(
         self,
@@ -101,23 +102,26 @@ class Notices:
         """One summary for all connections that stood before, once what they asked for is done."""
         settled = [takeover for takeover in takeovers if self._is_settled(told, takeover)]
         is_observing = self.mode is Mode.OBSERVE
-        if _INSTALLED in told:
+        if _INSTALLED[self.mode] in told:
             for takeover in settled:
                 text = taken_over(takeover.service, takeover.rows, is_observing)
-                self.ledger.record_notice(_MANAGED + takeover.service.service_id, text)
+                self.ledger.record_notice(self._managed(takeover.service), text)
         elif len(settled) == len(takeovers):
             for takeover in takeovers:
-                self.ledger.record_notice(_MANAGED + takeover.service.service_id, "")
+                self.ledger.record_notice(self._managed(takeover.service), "")
             rows = {takeover.service.service_id: takeover.rows for takeover in takeovers}
             is_logging = self.trails.is_logging()
             text = installed(services, rows, listed, is_observing, is_logging, self.region)
-            self.ledger.record_notice(_INSTALLED, text)
+            self.ledger.record_notice(_INSTALLED[self.mode], text)
+
+    def _managed(self, service: EndpointService) -> str:
+        return _MANAGED[self.mode] + service.service_id
 
     def _is_settled(self, told: Mapping[str, str], takeover: Takeover) -> bool:
         """Whether nothing is under way, or has been for so long that people should not wait for the rest."""
         if takeover.is_settled:
             return True
-        began = _TAKING_OVER.format(takeover.service.service_id)
+        began = _TAKING_OVER[self.mode].format(takeover.service.service_id)
         since = next((subject.removeprefix(began) for subject in told if subject.startswith(began)), None)
         if since is None:
             self.ledger.record_notice(f"{began}{self.clock().isoformat()}", "")
