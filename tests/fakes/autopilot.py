@@ -15,7 +15,8 @@ from autopilot.domain.dns_plan import Autopilot
 from autopilot.domain.mode import Mode
 from autopilot.domain.wake_up import SeenBy, WakeUp
 from autopilot.use_cases.converge_dns import ConvergeDns
-from autopilot.use_cases.decide_connections import DecideConnections, Outcome
+from autopilot.use_cases.decide_connections import DecideConnections
+from autopilot.use_cases.looks import Outcome
 from autopilot.use_cases.notices import Notices
 from autopilot.use_cases.report_status import ReportStatus
 from autopilot.use_cases.service_permissions import ServicePermissions

@@ -1,0 +1,75 @@
+"""What decide_connection works on: connections as they were just described, and what came of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from autopilot.domain.acceptance import Step
+from autopilot.domain.allowlist import Decision
+from autopilot.domain.connection import Acceptance, AwsState, ConnectionRef, LedgerRow
+from autopilot.domain.failures import AwsCallFailed
+from autopilot.domain.organization import Owner
+from autopilot.domain.wake_up import SeenBy, WakeUp
+
+SWEPT = (SeenBy.SWEEP, SeenBy.INSTALLATION)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A connection as it was just described, over what the ledger knows of it, and what woke us for it.
+
+    was: the state that the ledger had.
+    """
+
+    row: LedgerRow
+    wake_up: WakeUp | None
+    was: AwsState | None
+
+    @property
+    def ref(self) -> ConnectionRef:
+        return self.row.ref
+
+    @property
+    def state(self) -> AwsState:
+        return self.row.connection.state
+
+    @property
+    def is_swept(self) -> bool:
+        return self.wake_up is not None and self.wake_up.seen_by in SWEPT
+
+    @property
+    def next_wake_up(self) -> WakeUp:
+        """What woke us, with the service that is known by now."""
+        return replace(self.wake_up or self.own_wake_up, service_id=self.ref.service_id)
+
+    @property
+    def own_wake_up(self) -> WakeUp:
+        return WakeUp.about(self.row.connection, SeenBy(self.row.seen_by))
+
+
+@dataclass(frozen=True, slots=True)
+class Decided(Look):
+    """A look with what the allowlist says of it."""
+
+    owner: Owner
+    decision: Decision
+    step: Step
+
+    @property
+    def decided_by(self) -> str | None:
+        return str(self.decision.entry.key) if self.decision.entry else None
+
+    @property
+    def is_held_already(self) -> bool:
+        known = self.row.acceptance
+        is_same = known.value is Acceptance.HELD and known.reason == self.decision.sentence
+        return is_same and self.was is self.state
+
+
+@dataclass(slots=True)
+class Outcome:
+    """failed: what is tried again, with the reason. counts: decisions made, for the metrics."""
+
+    failed: dict[WakeUp, AwsCallFailed] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
