@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from autopilot.aws.ledger import is_connection, read_notice, read_row
+from autopilot.aws.ledger_items import is_connection, read_notice, read_row
 from autopilot.domain.report import Notice, StatusChange, change_of
 
 

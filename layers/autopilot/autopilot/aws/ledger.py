@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
-
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from autopilot.aws.batch_get import batch_get, batch_write
 from autopilot.aws.calls import calling
-from autopilot.domain.connection import (
-    Acceptance,
-    AcceptanceFacet,
-    AwsState,
-    Connection,
-    ConnectionRef,
-    Dns,
-    DnsFacet,
-    LedgerRow,
-    Moment,
-    NetworkInterface,
+from autopilot.aws.ledger_items import (
+    BRAKE,
+    BRAKE_FIELDS,
+    NOTICE,
+    PERMISSIONS,
+    brake_fields,
+    facet_item,
+    is_connection,
+    key_of,
+    permission_of,
+    read_brake,
+    read_row,
+    serialize,
 )
+from autopilot.domain.connection import AcceptanceFacet, ConnectionRef, Dns, DnsFacet, LedgerRow
 from autopilot.domain.disruption import Brake
 from autopilot.domain.failures import LedgerChangedMeanwhile
 
@@ -31,15 +31,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 BY_ENDPOINT = "by-endpoint"
-# What rows that are no connection's have in the place of a service id.
-NOTICE = "notice"
-_PERMISSIONS = "permissions/"
-_BRAKE = ConnectionRef("brake", "disruptions")
-_BRAKE_NAMES = ("since", "limit", "taken", "allowed")
 _KEPT_AFTER_THE_END = timedelta(days=400)
-
-_serialize = TypeSerializer().serialize
-_deserialize = TypeDeserializer().deserialize
 
 
 class LedgerTable:
@@ -54,7 +46,7 @@ class LedgerTable:
         self._table = table
 
     def rows(self, refs: Collection[ConnectionRef]) -> Mapping[ConnectionRef, LedgerRow]:
-        found = map(read_row, batch_get(self._dynamodb, self._table, [_key(ref) for ref in refs]))
+        found = map(read_row, batch_get(self._dynamodb, self._table, [key_of(ref) for ref in refs]))
         return {row.ref: row for row in found}
 
     def rows_of(self, service_id: str) -> Iterator[LedgerRow]:
@@ -84,40 +76,40 @@ class LedgerTable:
         self._mark(ref, "reminders", reminders)
 
     def brake(self) -> Brake | None:
-        item = next(iter(self._query(_BRAKE.service_id)), None)
-        return _read_brake(item) if item else None
+        item = next(iter(self._query(BRAKE.service_id)), None)
+        return read_brake(item) if item else None
 
     def record_brake(self, read: Brake | None, brake: Brake) -> None:
         """A person may change `allowed` at any time, or write it before there is a brake."""
-        values = {f":{name}": _serialize(value) for name, value in _brake_fields(brake).items()}
+        values = {f":{name}": serialize(value) for name, value in brake_fields(brake).items()}
         condition = "attribute_not_exists(service_id)"
         if read:
-            values |= {f":read_{name}": _serialize(value) for name, value in _brake_fields(read).items()}
-            as_read = [f"(#{name} = :read_{name} OR attribute_not_exists(#{name}))" for name in _BRAKE_NAMES]
+            values |= {f":read_{name}": serialize(value) for name, value in brake_fields(read).items()}
+            as_read = [f"(#{name} = :read_{name} OR attribute_not_exists(#{name}))" for name in BRAKE_FIELDS]
             condition = " AND ".join(["attribute_exists(service_id)", *as_read])
-        with calling("UpdateItem", f"{self._table} {_BRAKE.service_id}"):
+        with calling("UpdateItem", f"{self._table} {BRAKE.service_id}"):
             try:
                 self._dynamodb.update_item(
                     TableName=self._table,
-                    Key=_key(_BRAKE),
-                    UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in _BRAKE_NAMES),
+                    Key=key_of(BRAKE),
+                    UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in BRAKE_FIELDS),
                     ConditionExpression=condition,
-                    ExpressionAttributeNames={f"#{name}": name for name in _BRAKE_NAMES},
+                    ExpressionAttributeNames={f"#{name}": name for name in BRAKE_FIELDS},
                     ExpressionAttributeValues=values,
                 )
             except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
                 raise LedgerChangedMeanwhile("the brake is no longer what was read") from error
 
     def take_disruption(self) -> bool:
-        with calling("UpdateItem", f"{self._table} {_BRAKE.service_id}"):
+        with calling("UpdateItem", f"{self._table} {BRAKE.service_id}"):
             try:
                 self._dynamodb.update_item(
                     TableName=self._table,
-                    Key=_key(_BRAKE),
+                    Key=key_of(BRAKE),
                     UpdateExpression="SET #taken = #taken + :one",
                     ConditionExpression="#taken < #limit",
                     ExpressionAttributeNames={"#taken": "taken", "#limit": "limit"},
-                    ExpressionAttributeValues={":one": _serialize(1)},
+                    ExpressionAttributeValues={":one": serialize(1)},
                 )
             except self._dynamodb.exceptions.ConditionalCheckFailedException:
                 return False
@@ -125,18 +117,18 @@ class LedgerTable:
 
     def permitted(self, service_id: str, *, among: Collection[str] | None = None) -> frozenset[str]:
         if among is None:
-            found = self._query(_PERMISSIONS + service_id)
+            found = self._query(PERMISSIONS + service_id)
         else:
-            keys = [_key(_permission(service_id, account)) for account in sorted(set(among))]
+            keys = [key_of(permission_of(service_id, account)) for account in sorted(set(among))]
             found = iter(batch_get(self._dynamodb, self._table, keys))
         return frozenset(item["endpoint_id"]["S"] for item in found)
 
     def record_permitted(self, service_id: str, accounts: Collection[str]) -> None:
-        items = [_key(_permission(service_id, account)) for account in sorted(set(accounts))]
+        items = [key_of(permission_of(service_id, account)) for account in sorted(set(accounts))]
         batch_write(self._dynamodb, self._table, [{"PutRequest": {"Item": item}} for item in items])
 
     def forget_permitted(self, service_id: str, accounts: Collection[str]) -> None:
-        keys = [_key(_permission(service_id, account)) for account in sorted(set(accounts))]
+        keys = [key_of(permission_of(service_id, account)) for account in sorted(set(accounts))]
         batch_write(self._dynamodb, self._table, [{"DeleteRequest": {"Key": key}} for key in keys])
 
     def notices(self) -> Mapping[str, str]:
@@ -146,7 +138,7 @@ class LedgerTable:
         with calling("UpdateItem", f"{self._table} {subject}"):
             self._dynamodb.update_item(
                 TableName=self._table,
-                Key=_key(ConnectionRef(NOTICE, subject)),
+                Key=key_of(ConnectionRef(NOTICE, subject)),
                 UpdateExpression="SET #text = :text",
                 ExpressionAttributeNames={"#text": "text"},
                 ExpressionAttributeValues={":text": {"S": text}},
@@ -160,10 +152,10 @@ class LedgerTable:
         ):
             self._dynamodb.update_item(
                 TableName=self._table,
-                Key=_key(ref),
+                Key=key_of(ref),
                 UpdateExpression=f"SET {name} = :number",
                 ConditionExpression="attribute_exists(service_id)",
-                ExpressionAttributeValues={":number": _serialize(number)},
+                ExpressionAttributeValues={":number": serialize(number)},
             )
 
     def _query(self, service_id: str) -> Iterator[Mapping[str, Any]]:
@@ -182,8 +174,8 @@ class LedgerTable:
         created_at = connection.created_at.isoformat() if connection.created_at else None
         other, default = ("dns", DnsFacet()) if name == "acceptance" else ("acceptance", AcceptanceFacet())
         values = {
-            ":facet": _facet_item(facet),
-            ":default": _facet_item(default),
+            ":facet": facet_item(facet),
+            ":default": facet_item(default),
             ":owner": connection.owner,
             ":region": connection.region,
             ":state": connection.state.value,
@@ -205,11 +197,11 @@ class LedgerTable:
             try:
                 answer = self._dynamodb.update_item(
                     TableName=self._table,
-                    Key=_key(row.ref),
+                    Key=key_of(row.ref),
                     UpdateExpression=_UPDATE + keeping,
                     ConditionExpression=condition,
                     ExpressionAttributeNames=names,
-                    ExpressionAttributeValues={name: _serialize(value) for name, value in values.items()},
+                    ExpressionAttributeValues={name: serialize(value) for name, value in values.items()},
                     ReturnValues="ALL_NEW",
                 )
             except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
@@ -223,110 +215,6 @@ _UPDATE = (
     "seen_by = if_not_exists(seen_by, :seen), version = if_not_exists(version, :zero) + :one, "
     "reported_version = if_not_exists(reported_version, :zero)"
 )
-
-
-def read_row(item: Mapping[str, Any]) -> LedgerRow:
-    """A row from an item or a stream's image, both in DynamoDB's own notation."""
-    fields = {name: _deserialize(value) for name, value in item.items()}
-    acceptance, dns = fields["acceptance"], fields["dns"]
-    return LedgerRow(
-        connection=Connection(
-            ConnectionRef(fields["service_id"], fields["endpoint_id"]),
-            fields["owner"],
-            fields["region"],
-            AwsState(fields["state"]),
-            datetime.fromisoformat(fields["created_at"]) if fields["created_at"] else None,
-        ),
-        seen_by=fields["seen_by"],
-        service_title=fields["service_title"],
-        acceptance=AcceptanceFacet(
-            Acceptance(acceptance["value"]),
-            acceptance["decided_by"],
-            acceptance["reason"],
-            # A row from before these were known has none of them.
-            answered_by=acceptance.get("answered_by", ""),
-            refusal=acceptance.get("refusal", ""),
-            owner_name=acceptance.get("owner_name", ""),
-            owner_path=acceptance.get("owner_path", ""),
-            would=acceptance["would"],
-            timeline=_timeline(acceptance),
-        ),
-        dns=DnsFacet(
-            Dns(dns["value"]),
-            dns["reason"],
-            dns["vpc_id"],
-            tuple(dns["zones"]),
-            tuple((name, target) for name, target in dns["records"]),
-            tuple(dns["change_ids"]),
-            tuple(NetworkInterface(**interface) for interface in dns["interfaces"]),
-            dns["would"],
-            _timeline(dns),
-        ),
-        version=int(fields["version"]),
-        reported_version=int(fields["reported_version"]),
-        reminders=int(fields.get("reminders", 0)),
-    )
-
-
-def is_connection(item: Mapping[str, Any]) -> bool:
-    """Whether an item or a stream's image is a connection's row, which `read_row` reads."""
-    return str(item["service_id"]["S"]).startswith("vpce-svc-")
-
-
-def read_notice(item: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Subject and text of a notice's item, or None for any other item."""
-    if item["service_id"]["S"] != NOTICE:
-        return None
-    return item["endpoint_id"]["S"], item["text"]["S"]
-
-
-def _timeline(facet: Mapping[str, Any]) -> tuple[Moment, ...]:
-    return tuple(Moment(datetime.fromisoformat(moment["at"]), moment["what"]) for moment in facet["timeline"])
-
-
-def _key(ref: ConnectionRef) -> dict[str, Any]:
-    return {"service_id": {"S": ref.service_id}, "endpoint_id": {"S": ref.endpoint_id}}
-
-
-def _permission(service_id: str, account: str) -> ConnectionRef:
-    return ConnectionRef(_PERMISSIONS + service_id, account)
-
-
-def _read_brake(item: Mapping[str, Any]) -> Brake:
-    """A person who allowed disruptions before there was a brake made a row with nothing else in it."""
-    fields = {name: _deserialize(value) for name, value in item.items()}
-    since = datetime.fromisoformat(fields["since"]) if "since" in fields else datetime.min.replace(tzinfo=UTC)
-    return Brake(since, *(_count(fields.get(name)) for name in _BRAKE_NAMES[1:]))
-
-
-def _count(value: object) -> int:
-    """A number that a person may have written, and as anything: what is none allows nothing."""
-    try:
-        return int(str(value))
-    except ValueError:
-        return 0
-
-
-def _brake_fields(brake: Brake) -> dict[str, object]:
-    return {name: _plain(getattr(brake, name)) for name in _BRAKE_NAMES}
-
-
-def _facet_item(facet: AcceptanceFacet | DnsFacet) -> dict[str, Any]:
-    return cast(dict[str, Any], _plain(asdict(facet)))
-
-
-def _plain(value: object) -> object:
-    match value:
-        case dict():
-            return {name: _plain(inner) for name, inner in value.items()}
-        case tuple() | list():
-            return [_plain(inner) for inner in value]
-        case datetime():
-            return value.isoformat()
-        case str():
-            return str(value)
-        case _:
-            return value
 
 
 def _end_of(facet: AcceptanceFacet | DnsFacet) -> datetime | None:

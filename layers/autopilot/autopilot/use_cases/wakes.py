@@ -31,7 +31,9 @@ class Wakes:
         """
         waiting = [wake_up for wake_up in wake_ups if wake_up.service_id and not wake_up.has_waited_long_enough]
         if waiting:
-            logger.info("looked at again after a pause", extra={"endpoint_ids": [wake_up.endpoint_id for wake_up in waiting]})
+            logger.info(
+                "looked at again after a pause", extra={"endpoint_ids": [wake_up.endpoint_id for wake_up in waiting]}
+            )
             self.requests_queue.send((wake_up.put_back(), wake_up.pause_seconds) for wake_up in waiting)
 
     def hand_on(self, looks: Iterable[Look]) -> None:

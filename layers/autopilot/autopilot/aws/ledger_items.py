@@ -1,0 +1,137 @@
+"""The ledger's items in DynamoDB's own notation: connections, and the few rows that are no connection's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from autopilot.domain.connection import (
+    Acceptance,
+    AcceptanceFacet,
+    AwsState,
+    Connection,
+    ConnectionRef,
+    Dns,
+    DnsFacet,
+    LedgerRow,
+    Moment,
+    NetworkInterface,
+)
+from autopilot.domain.disruption import Brake
+
+# What rows that are no connection's have in the place of a service id.
+NOTICE = "notice"
+PERMISSIONS = "permissions/"
+BRAKE = ConnectionRef("brake", "disruptions")
+BRAKE_FIELDS = ("since", "limit", "taken", "allowed")
+
+serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
+
+def read_row(item: Mapping[str, Any]) -> LedgerRow:
+    """A row from an item or a stream's image, both in DynamoDB's own notation."""
+    fields = {name: _deserialize(value) for name, value in item.items()}
+    acceptance, dns = fields["acceptance"], fields["dns"]
+    return LedgerRow(
+        connection=Connection(
+            ConnectionRef(fields["service_id"], fields["endpoint_id"]),
+            fields["owner"],
+            fields["region"],
+            AwsState(fields["state"]),
+            datetime.fromisoformat(fields["created_at"]) if fields["created_at"] else None,
+        ),
+        seen_by=fields["seen_by"],
+        service_title=fields["service_title"],
+        acceptance=AcceptanceFacet(
+            Acceptance(acceptance["value"]),
+            acceptance["decided_by"],
+            acceptance["reason"],
+            # A row from before these were known has none of them.
+            answered_by=acceptance.get("answered_by", ""),
+            refusal=acceptance.get("refusal", ""),
+            owner_name=acceptance.get("owner_name", ""),
+            owner_path=acceptance.get("owner_path", ""),
+            would=acceptance["would"],
+            timeline=_timeline(acceptance),
+        ),
+        dns=DnsFacet(
+            Dns(dns["value"]),
+            dns["reason"],
+            dns["vpc_id"],
+            tuple(dns["zones"]),
+            tuple((name, target) for name, target in dns["records"]),
+            tuple(dns["change_ids"]),
+            tuple(NetworkInterface(**interface) for interface in dns["interfaces"]),
+            dns["would"],
+            _timeline(dns),
+        ),
+        version=int(fields["version"]),
+        reported_version=int(fields["reported_version"]),
+        reminders=int(fields.get("reminders", 0)),
+    )
+
+
+def is_connection(item: Mapping[str, Any]) -> bool:
+    """Whether an item or a stream's image is a connection's row, which `read_row` reads."""
+    return str(item["service_id"]["S"]).startswith("vpce-svc-")
+
+
+def read_notice(item: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Subject and text of a notice's item, or None for any other item."""
+    if item["service_id"]["S"] != NOTICE:
+        return None
+    return item["endpoint_id"]["S"], item["text"]["S"]
+
+
+def _timeline(facet: Mapping[str, Any]) -> tuple[Moment, ...]:
+    return tuple(Moment(datetime.fromisoformat(moment["at"]), moment["what"]) for moment in facet["timeline"])
+
+
+def key_of(ref: ConnectionRef) -> dict[str, Any]:
+    return {"service_id": {"S": ref.service_id}, "endpoint_id": {"S": ref.endpoint_id}}
+
+
+def permission_of(service_id: str, account: str) -> ConnectionRef:
+    return ConnectionRef(PERMISSIONS + service_id, account)
+
+
+def read_brake(item: Mapping[str, Any]) -> Brake:
+    """A person who allowed disruptions before there was a brake made a row with nothing else in it."""
+    fields = {name: _deserialize(value) for name, value in item.items()}
+    since = datetime.fromisoformat(fields["since"]) if "since" in fields else datetime.min.replace(tzinfo=UTC)
+    return Brake(since, *(_count(fields.get(name)) for name in BRAKE_FIELDS[1:]))
+
+
+def _count(value: object) -> int:
+    """A number that a person may have written, and as anything: what is none allows nothing."""
+    try:
+        return int(str(value))
+    except ValueError:
+        return 0
+
+
+def brake_fields(brake: Brake) -> dict[str, object]:
+    return {name: _plain(getattr(brake, name)) for name in BRAKE_FIELDS}
+
+
+def facet_item(facet: AcceptanceFacet | DnsFacet) -> dict[str, Any]:
+    return cast(dict[str, Any], _plain(asdict(facet)))
+
+
+def _plain(value: object) -> object:
+    match value:
+        case dict():
+            return {name: _plain(inner) for name, inner in value.items()}
+        case tuple() | list():
+            return [_plain(inner) for inner in value]
+        case datetime():
+            return value.isoformat()
+        case str():
+            return str(value)
+        case _:
+            return value
