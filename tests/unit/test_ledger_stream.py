@@ -7,7 +7,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from autopilot.aws.ledger import NOTICE, LedgerTable, read_row
+from autopilot.aws.ledger import LedgerTable
+from autopilot.aws.ledger_items import NOTICE, read_row
 from autopilot.domain.connection import AcceptanceFacet, Status
 from autopilot.domain.report import Notice
 from autopilot.ledger_stream import read_changes
