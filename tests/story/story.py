@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any
 
+from boto3.dynamodb.types import TypeDeserializer
+
 from tests.local_aws.control import CONSUMER, PROVIDER, STRANGER, LocalAws
 from tests.local_aws.deployment import STACK, StepFailed, outputs
+
+_deserialize = TypeDeserializer().deserialize
 
 PATIENCE_SECONDS = 60.0
 _GLANCE_SECONDS = 0.1
@@ -84,10 +88,44 @@ class Story:
                 return str(record["ResourceRecords"][0]["Value"])
         return None
 
-    def allowlist(self, account: str, action: str) -> None:
-        """Put a row for the account and all services."""
-        item = {"principal": {"S": account}, "service_id": {"S": "*"}, "action": {"S": action}}
+    def reject_by_hand(self, endpoint_id: str) -> None:
+        self.aws.client("ec2", PROVIDER).reject_vpc_endpoint_connections(
+            ServiceId=self.aws.state.service_id, VpcEndpointIds=[endpoint_id]
+        )
+
+    def allowlist(self, principal: str, action: str = "accept", **attributes: dict[str, str]) -> None:
+        """Put a row for the principal and all services. attributes: more of it, in DynamoDB's own notation."""
+        item = {"principal": {"S": principal}, "service_id": {"S": "*"}, "action": {"S": action}, **attributes}
         self.aws.client("dynamodb", PROVIDER).put_item(TableName=outputs(self.aws)["AllowlistTableName"], Item=item)
+
+    def forget(self, principal: str) -> None:
+        """Remove the principal's rows: the one for all services, and that for the service."""
+        table = self.aws.client("dynamodb", PROVIDER)
+        for service_id in ("*", self.aws.state.service_id):
+            key = {"principal": {"S": principal}, "service_id": {"S": service_id}}
+            table.delete_item(TableName=outputs(self.aws)["AllowlistTableName"], Key=key)
+
+    def tag(self, value: str | None) -> None:
+        """Set the service's tag `autopilot`, or take it away."""
+        ec2, of = self.aws.client("ec2", PROVIDER), [self.aws.state.service_id]
+        if value is None:
+            ec2.delete_tags(Resources=of, Tags=[{"Key": "autopilot"}])
+        else:
+            ec2.create_tags(Resources=of, Tags=[{"Key": "autopilot", "Value": value}])
+
+    def permitted(self) -> set[str]:
+        """Whom the service's own permissions name."""
+        found = self.aws.client("ec2", PROVIDER).describe_vpc_endpoint_service_permissions(
+            ServiceId=self.aws.state.service_id
+        )
+        return {row["Principal"] for row in found["AllowedPrincipals"]}
+
+    def ledger(self, endpoint_id: str) -> dict[str, Any]:
+        """The row of the endpoint, as anybody with the table's name can read it; empty without one."""
+        key = {"service_id": {"S": self.aws.state.service_id}, "endpoint_id": {"S": endpoint_id}}
+        table = outputs(self.aws)["LedgerTableName"]
+        found = self.aws.client("dynamodb", PROVIDER).get_item(TableName=table, Key=key, ConsistentRead=True)
+        return {name: _deserialize(value) for name, value in found.get("Item", {}).items()}
 
     def mail(self, subject: str, text: str = "") -> EmailMessage | None:
         """The first e-mail with this in its subject and that in its body."""

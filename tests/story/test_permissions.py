@@ -56,7 +56,7 @@ def test_a_role_needs_every_action_it_has(told: Story, role: str) -> None:
 
 
 def test_the_consumers_role_needs_every_action_it_has(told: Story) -> None:
-    name, granted = granted_to(told, CONSUMER, "privatelink-autopilot-consumer", "ConsumerRole")
+    name, granted = granted_to(told, CONSUMER, f"privatelink-autopilot-consumer-{PROVIDER}", "ConsumerRole")
 
     assert granted - used_by(told, name, granted) == set()
 

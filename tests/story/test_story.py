@@ -61,7 +61,7 @@ def test_a_stranger_is_held_and_a_row_of_the_allowlist_lets_the_waiting_request_
     wait_for("acceptance", lambda: story.connection_state(endpoint_id) in ("pending", "available"), 20)
     wait_for("CONNECTED", lambda: story.mail_about("CONNECTED", endpoint_id))
 
-    forget(story, STRANGER)
+    story.forget(STRANGER)
     story.delete_endpoint(endpoint_id, STRANGER)
     wait_for("RETIRED", lambda: story.mail_about("RETIRED", endpoint_id))
 
@@ -73,7 +73,7 @@ def test_an_entry_that_rejects_disconnects_nobody_else(story: Story) -> None:
 
     wait_for("REJECTED", lambda: story.mail_about("REJECTED", endpoint_id))
     assert story.connection_state(endpoint_id) == "rejected"
-    forget(story, STRANGER)
+    story.forget(STRANGER)
 
 
 def test_an_endpoint_made_while_the_functions_fail_is_served_when_they_work_again(story: Story) -> None:
@@ -142,13 +142,6 @@ def test_the_first_mail_says_what_is_managed(story: Story) -> None:
 
     assert story.aws.state.service_id in mail.get_content()
     assert "A CloudTrail trail logs" in mail.get_content()
-
-
-def forget(story: Story, account: str) -> None:
-    table = story.aws.client("dynamodb", PROVIDER)
-    for service_id in ("*", story.aws.state.service_id):
-        key = {"principal": {"S": account}, "service_id": {"S": service_id}}
-        table.delete_item(TableName=outputs(story.aws)["AllowlistTableName"], Key=key)
 
 
 def log_of(story: Story) -> str:
