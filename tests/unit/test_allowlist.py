@@ -232,19 +232,22 @@ def test_what_verifiably_no_entry_accepts_any_more_is_revoked_with_the_reason(al
     )
 
 
-@pytest.mark.parametrize("placement", [Placement.REFUSED, Placement.FAILED])
 @pytest.mark.parametrize("principal", [CONSUMER, ABOVE, ORGANIZATION])
-def test_what_organizations_does_not_tell_never_revokes(placement: Placement, principal: str) -> None:
+def test_while_organizations_fails_nothing_is_revoked(principal: str) -> None:
+    failed = Owner.failed(CONSUMER, "DescribeAccount failed")
+
+    assert revocation(f"{principal}/*", failed, decided([], failed)) is None
+
+
+@pytest.mark.parametrize("placement", [Placement.NOT_ASKED, Placement.REFUSED])
+def test_where_organizations_does_not_tell_only_an_entry_that_never_needed_it_can_be_missed(
+    placement: Placement,
+) -> None:
     unknown = Owner(CONSUMER, placement=placement, reason="it does not tell")
 
-    assert revocation(f"{principal}/*", unknown, decided([], unknown)) is None
-
-
-def test_without_organizations_only_an_entry_that_never_needed_it_can_be_missed() -> None:
-    unasked = Owner(CONSUMER, placement=Placement.NOT_ASKED, reason="nobody asks")
-
-    assert revocation(f"{CONSUMER}/*", unasked, decided([], unasked)) is not None
-    assert revocation(f"{ABOVE}/*", unasked, decided([], unasked)) is None
+    assert revocation(f"{CONSUMER}/*", unknown, decided([], unknown)) is not None
+    assert revocation(f"{ABOVE}/*", unknown, decided([], unknown)) is None
+    assert revocation(f"{ORGANIZATION}/*", unknown, decided([], unknown)) is None
 
 
 def decided(allowlist: list[AllowlistEntry], owner: Owner = OWNER) -> Decision:

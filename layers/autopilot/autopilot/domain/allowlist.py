@@ -135,13 +135,13 @@ def decide(
 def revocation(decided_by: str | None, owner: Owner, decision: Decision) -> str | None:
     """Why what was accepted would not be accepted now, or None when it still would be, or nobody can tell.
 
-    What cannot be resolved never revokes: where Organizations refuses or fails, and where the entry that accepted
-    was one for a unit or an organization and Organizations is no longer asked.
+    What cannot be resolved never revokes: while Organizations fails, and where it does not tell (any more) whether
+    the account is in the unit whose entry accepted.
     """
-    if decision.verdict is Verdict.ACCEPT or owner.placement in (Placement.REFUSED, Placement.FAILED):
+    if decision.verdict is Verdict.ACCEPT or owner.placement is Placement.FAILED:
         return None
     principal = (decided_by or "").partition("/")[0]
-    if owner.placement is Placement.NOT_ASKED and is_wide(principal):
+    if owner.placement is not Placement.KNOWN and is_wide(principal):
         return None
     return f"revoked: the entry {decided_by} that accepted it no longer decides; now it would be {decision.sentence}"
 
