@@ -88,6 +88,13 @@ def test_many_reminders_are_one_digest_with_the_commands_of_each() -> None:
     assert told.text.count("put-item") == told.text.count("reject-vpc-endpoint-connections") == 7
 
 
+@pytest.mark.parametrize(("on_revoked", "needing"), [(OnRevoked.KEEP, 7), (OnRevoked.REJECT, 0)])
+def test_a_digest_counts_who_waits_for_a_person(on_revoked: OnRevoked, needing: int) -> None:
+    (told,) = mails(*[StatusChange(REVOKED, Status.READY)] * 7, on_revoked=on_revoked)
+
+    assert told.subject == f"[Autopilot] 7 connections changed, {needing} need a person"
+
+
 def test_a_digest_of_very_many_stays_small_enough_for_sns() -> None:
     (told,) = mails(*[StatusChange(replace(HELD, version=version), None) for version in range(100)])
 

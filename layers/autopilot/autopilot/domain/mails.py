@@ -98,6 +98,12 @@ def _mail(change: StatusChange, installation: Installation) -> Mail:
     return Mail(_subject(f"[Autopilot] {_headline(change)}"), "\n\n".join(paragraphs) + "\n", document)
 
 
+def _needs_a_person(change: StatusChange, installation: Installation) -> bool:
+    is_kept = change.row.status is Status.REVOKED and not is_disconnected(change.row)
+    decides = is_kept and installation.on_revoked is OnRevoked.KEEP
+    return not change.is_observed and (decides or change.row.status in _NEEDS_A_PERSON)
+
+
 def _must_act(change: StatusChange, commands: Sequence[Command], installation: Installation) -> str:
     row = change.row
     if change.is_observed:
@@ -159,7 +165,7 @@ def _notice_mail(notice: Notice) -> Mail:
 
 def _digest(changes: Sequence[StatusChange], installation: Installation) -> Mail:
     """Many changes in one e-mail; the first of them that need a person with their commands."""
-    waiting = [change for change in changes if change.row.status in _NEEDS_A_PERSON and not change.is_observed]
+    waiting = [change for change in changes if _needs_a_person(change, installation)]
     with_commands = waiting[:_MOST_COMMANDS_IN_A_DIGEST]
     lines = []
     for change in changes:
