@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+# Names that just left a service's tags must not be written any more.
+FRESH_FOR = timedelta(seconds=5)
+
 logger = Logger()
 metrics = Metrics()
 
@@ -39,7 +42,7 @@ def wire(account: str) -> tuple[ConvergeDns, SqsQueue]:
     autopilot = Autopilot(account, settings.region)
     queue = SqsQueue(boto3.client("sqs", config=CONFIG), settings.dns_queue_url)
     converge_dns = ConvergeDns(
-        services=Ec2EndpointServices(boto3.client("ec2", config=CONFIG), now),
+        services=Ec2EndpointServices(boto3.client("ec2", config=CONFIG), now, FRESH_FOR),
         consumers=AwsConsumerAccounts(
             boto3.client("sts", config=CONFIG), autopilot, settings.external_id, settings.mode, now
         ),

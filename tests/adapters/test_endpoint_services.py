@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.stub import Stubber
@@ -65,6 +65,21 @@ def test_a_tag_taken_away_is_noticed_within_a_minute(
     assert before is not None
     assert after is not None
     assert (before.managed, after.managed) == (True, False)
+
+
+def test_who_writes_names_reads_the_tags_as_they_are_now(
+    services: EndpointServices, landscape: Landscape, clock: Clock, is_real: bool
+) -> None:
+    fresh = Ec2EndpointServices(client("ec2", PROVIDER), clock, timedelta(seconds=5)) if is_real else services
+    service_id = landscape.service()
+    before = fresh.find(service_id)
+    landscape.tag(service_id, autopilot_records="ledger")
+    clock.advance(5)
+    after = fresh.find(service_id)
+
+    assert before is not None
+    assert after is not None
+    assert before.names != after.names
 
 
 def test_a_connection_has_its_owner_state_and_time_from_the_api(

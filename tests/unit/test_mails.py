@@ -136,6 +136,11 @@ def test_what_aws_does_not_take_back_is_not_offered_again() -> None:
     refused = replace(REJECTED, acceptance=replace(REJECTED.acceptance, refusal="InvalidState"))
 
     assert "put-item" not in mail(refused).text
+    change = change_of(REJECTED, refused)
+    assert change == StatusChange(refused, Status.REJECTED)
+    (told,) = mails(change)
+    assert told.subject.startswith("[Autopilot] REJECTED ")
+    assert change_of(refused, replace(refused, version=9)) is None
 
 
 @pytest.mark.parametrize("before", [None, Status.ACCEPTED])

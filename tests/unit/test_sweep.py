@@ -251,7 +251,11 @@ def test_a_rejection_that_aws_does_not_take_back_is_told_and_not_tried_at_every_
     autopilot: FakeAutopilot,
 ) -> None:
     ref = autopilot.aws.endpoint(autopilot.aws.service(), autopilot.aws.new_vpc(STRANGER))
+    run_all(autopilot)
     autopilot.aws.reject(ref)
+    run_all(autopilot)
+    autopilot.report()
+    autopilot.topic.mails.clear()
     autopilot.allowlist.put(AllowlistEntry(EntryKey(ref.endpoint_id)))
     for _ in range(5):
         run_all(autopilot)
@@ -261,6 +265,9 @@ def test_a_rejection_that_aws_does_not_take_back_is_told_and_not_tried_at_every_
     assert (row.status, autopilot.calls.made.count("AcceptVpcEndpointConnections")) == (Status.REJECTED, 1)
     assert "InvalidState" in row.acceptance.refusal
     assert "made anew" in row.acceptance.reason
+    assert row.acceptance.answered_by == "somebody"
+    autopilot.report()
+    assert [mail.subject.split()[1] for mail in autopilot.topic.mails] == ["REJECTED"]
 
 
 def test_a_held_request_is_told_again_after_a_day_and_then_weekly(autopilot: FakeAutopilot) -> None:

@@ -34,11 +34,12 @@ _WHOLE_ACCOUNT = re.compile(r"arn:[\w-]+:iam::([0-9]{12}):root")
 
 
 class Ec2EndpointServices:
-    """Implements `EndpointServices`. `find` answers from a list at most a minute old; all else is read."""
+    """Implements `EndpointServices`. `find` answers from a list no older than `fresh_for`; all else is read."""
 
-    def __init__(self, ec2: EC2Client, clock: Callable[[], datetime]) -> None:
+    def __init__(self, ec2: EC2Client, clock: Callable[[], datetime], fresh_for: timedelta = _FRESH_FOR) -> None:
         self._ec2 = ec2
         self._clock = clock
+        self._fresh_for = fresh_for
         self._services: dict[str, EndpointService] = {}
         self._read_at: datetime | None = None
 
@@ -49,7 +50,7 @@ class Ec2EndpointServices:
     def find(self, service_id: str) -> EndpointService | None:
         known = self._services.get(service_id)
         is_workable = known is not None and known.managed and known.problem is None
-        if self._age() >= (_FRESH_FOR if is_workable else _LOOK_AGAIN_AFTER):
+        if self._age() >= (self._fresh_for if is_workable else _LOOK_AGAIN_AFTER):
             self._read()
         return self._services.get(service_id)
 

@@ -31,7 +31,7 @@ class StatusChange:
     @property
     def is_observed(self) -> bool:
         """Only `would` is news. A change of status is told as one, whatever was observed before."""
-        if self.is_reminder or is_disconnected(self.row):
+        if self.is_reminder or is_disconnected(self.row) or _is_refused(self.row):
             return False
         return self.row.status in (None, self.before)
 
@@ -62,7 +62,7 @@ def change_of(before: LedgerRow | None, after: LedgerRow) -> StatusChange | None
     """The change to tell between two images of a row, or None.
 
     A status that cannot be told yet is no change, and neither is a row that only got a new version. A revoked
-    connection is told of again when it is disconnected.
+    connection is told of again when it is disconnected, and a rejected one when AWS does not take it back.
     """
     old_status, old_would, old_reminders = (before.status, before.would, before.reminders) if before else (None, "", 0)
     if after.status is not None and after.status is not old_status:
@@ -70,7 +70,8 @@ def change_of(before: LedgerRow | None, after: LedgerRow) -> StatusChange | None
     if after.reminders > old_reminders:
         return StatusChange(after, old_status, is_reminder=True)
     was_disconnected = before is not None and is_disconnected(after) and not is_disconnected(before)
-    if was_disconnected or (after.would and after.would != old_would):
+    was_refused = _is_refused(after) and (before is None or before.acceptance.refusal != after.acceptance.refusal)
+    if was_disconnected or was_refused or (after.would and after.would != old_would):
         return StatusChange(after, old_status)
     return None
 
@@ -78,6 +79,10 @@ def change_of(before: LedgerRow | None, after: LedgerRow) -> StatusChange | None
 def is_disconnected(row: LedgerRow) -> bool:
     """Whether the connection was revoked and no longer stands."""
     return row.status is Status.REVOKED and row.connection.state is AwsState.REJECTED
+
+
+def _is_refused(row: LedgerRow) -> bool:
+    return row.status is Status.REJECTED and bool(row.acceptance.refusal)
 
 
 def event_of(change: StatusChange) -> ConnectionEvent:

@@ -113,7 +113,12 @@ class Answers:
         if look.state is AwsState.REJECTED:
             reason = f"rejected before; {look.decided_by} accepts it now, but {failure}; the endpoint must be made anew"
             facet = look.row.acceptance.became(
-                Acceptance.REJECTED, self.clock(), reason=reason, refusal=str(failure), decided_by=look.decided_by
+                Acceptance.REJECTED,
+                self.clock(),
+                reason=reason,
+                refusal=str(failure),
+                decided_by=look.decided_by,
+                answered_by=look.row.acceptance.answered_by,
             )
             self.write(look, facet)
         elif look.wake_up and look.wake_up.has_waited_long_enough:
@@ -139,6 +144,8 @@ class Answers:
             self.clock(),
             reason=reason,
             decided_by=decided_by,
+            # Until EC2 has accepted it, it is still who rejected it before.
+            answered_by=known.answered_by if acceptance is Acceptance.ACCEPTING else "",
             refusal=look.owner.reason if look.owner.placement is Placement.FAILED else "",
             owner_name=look.owner.name,
             owner_path=look.owner.path,
