@@ -181,6 +181,14 @@ def test_what_a_person_accepted_too_is_theirs_and_no_longer_revoked(value: Accep
     assert (facet.value, facet.answered_by, facet.decided_by) == (A.ADOPTED, ALICE, None)
 
 
+@pytest.mark.parametrize(("state", "intent"), [(S.AVAILABLE, A.ACCEPTING), (S.REJECTED, A.REJECTING)])
+def test_what_a_person_did_while_ours_was_only_intended_is_theirs(state: AwsState, intent: Acceptance) -> None:
+    facet = recognised(seen(state, intent), GUARDED, Answer(state is S.AVAILABLE, ALICE), NOW)
+
+    assert facet.answered_by == ALICE
+    assert facet.value is (A.ADOPTED if state is S.AVAILABLE else A.REJECTED)
+
+
 def test_what_a_service_without_acceptance_takes_is_nobodys_answer() -> None:
     facet = recognised(seen(S.AVAILABLE, A.UNDECIDED), OPEN, None, NOW)
 

@@ -57,3 +57,9 @@ def test_a_person_allows_what_the_deployment_does_not() -> None:
     assert not allowed.for_a_step(12, 5, NOW + 3 * DAY).stops(12)
     assert allowed.for_a_step(13, 5, NOW).stops(13)
     assert allowed.without_permission().for_a_step(12, 5, NOW).stops(12)
+
+
+def test_what_a_person_allowed_ends_with_the_day_on_which_it_was_used() -> None:
+    used = Brake(NOW, limit=12, taken=12, allowed=12)
+
+    assert used.for_a_step(3, 1, NOW + DAY).stops(3)

@@ -67,6 +67,16 @@ def test_a_request_that_is_tried_again_by_itself_asks_for_nobody() -> None:
     assert allowed(mail(failing)) == {"principal": CONSUMER, "service_id": SERVICE}
 
 
+def test_when_nobody_will_try_again_a_person_is_told_after_all() -> None:
+    failing = replace(HELD, acceptance=replace(HELD.acceptance, refusal="DescribeAccount failed"))
+    change = change_of(failing, HELD)
+
+    assert change == StatusChange(HELD, Status.HELD)
+    (told,) = mails(change)
+    assert told.text.startswith("Somebody must act")
+    assert change_of(HELD, failing) is None
+
+
 def test_a_reminder_is_a_change_that_says_so() -> None:
     change = change_of(HELD, replace(HELD, reminders=1))
     assert change == StatusChange(replace(HELD, reminders=1), Status.HELD, is_reminder=True)

@@ -8,7 +8,8 @@ import pytest
 
 from autopilot.domain.allowlist import Action, AllowlistEntry, EntryKey
 from autopilot.domain.connection import Acceptance, AwsState, ConnectionRef, Dns, Status
-from autopilot.domain.disruption import MaxDisruptions, OnRevoked
+from autopilot.domain.disruption import Brake, MaxDisruptions, OnRevoked
+from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.mode import Mode
 from autopilot.domain.organization import OrganizationalUnit, Owner, Placement
 from autopilot.domain.wake_up import Answer, SeenBy, WakeUp
@@ -312,6 +313,32 @@ class TestBrake:
         autopilot.decide(*(event(ref, seen_by=SeenBy.SWEEP) for ref in refs))
 
         assert self.rejected(autopilot, refs) == 0
+
+    def test_a_wake_up_that_no_sweep_counted_disconnects_nobody(self, autopilot: FakeAutopilot) -> None:
+        autopilot.ledger.record_brake(None, Brake(autopilot.clock() - timedelta(days=30), limit=5, taken=1))
+        refs = self.connections(autopilot, 3)
+        autopilot.allowlist.remove(EntryKey(CONSUMER))
+        for _ in range(2):
+            autopilot.sweep.on_change({EntryKey(UNIT)})
+            autopilot.decide(*autopilot.requests_queue.take())
+
+        assert {autopilot.row(ref).acceptance.value for ref in refs} == {Acceptance.REVOKED}
+        assert self.rejected(autopilot, refs) == 0
+
+    def test_a_sweep_that_could_not_read_the_list_keeps_what_a_person_allowed(self, autopilot: FakeAutopilot) -> None:
+        refs = self.connections(autopilot, 3)
+        autopilot.allowlist.remove(EntryKey(CONSUMER))
+        sweeps(autopilot, 2)
+        mails(autopilot)
+        autopilot.ledger.allow_disruptions(3)
+        autopilot.calls.refused["Scan"] = "ProvisionedThroughputExceededException"
+        with pytest.raises(AwsCallFailed):
+            autopilot.run()
+        autopilot.calls.refused.clear()
+        assert mails(autopilot) == []
+
+        sweeps(autopilot, 2)
+        assert self.rejected(autopilot, refs) == 3
 
 
 @pytest.mark.parametrize("on_revoked", OnRevoked)

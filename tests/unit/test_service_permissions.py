@@ -123,6 +123,19 @@ def test_one_account_that_aws_does_not_know_keeps_nobody_else_out(autopilot: Fak
     assert permitted(autopilot, service_id) == {CONSUMER, FOREIGN}
 
 
+def test_nor_does_it_keep_the_change_of_the_list_from_anybody(autopilot: FakeAutopilot, service_id: str) -> None:
+    others = autopilot.aws.service()
+    waiting = [autopilot.aws.endpoint(one, autopilot.aws.new_vpc(CONSUMER)) for one in (service_id, others)]
+    autopilot.aws.privatelink.unknown_principals = {f"arn:aws:iam::{STRANGER}:root"}
+    for account in (CONSUMER, STRANGER):
+        autopilot.allowlist.put(AllowlistEntry(EntryKey(account)))
+    with pytest.raises(AwsCallFailed, match="InvalidPrincipal"):
+        autopilot.sweep.on_change({EntryKey(CONSUMER), EntryKey(STRANGER)})
+
+    assert {wake_up.endpoint_id for wake_up in autopilot.requests_queue.take()} == {one.endpoint_id for one in waiting}
+    assert CONSUMER in permitted(autopilot, others)
+
+
 def test_observe_changes_nothing(autopilot: FakeAutopilot, service_id: str) -> None:
     autopilot.mode = Mode.OBSERVE
     autopilot.allowlist.put(AllowlistEntry(EntryKey(CONSUMER)))

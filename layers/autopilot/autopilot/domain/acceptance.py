@@ -104,7 +104,7 @@ def _standing(
     known: AcceptanceFacet, service: EndpointService, answer: Answer | None, now: datetime
 ) -> AcceptanceFacet:
     match known.value:
-        case Acceptance.ACCEPTING:
+        case Acceptance.ACCEPTING if answer is None:
             return _as_intended(known, Acceptance.ACCEPTED, now)
         case Acceptance.ADOPTED:
             # Who it was may come later than that it was done.
@@ -119,7 +119,7 @@ def _standing(
 
 def _rejected(known: AcceptanceFacet, answer: Answer | None, now: datetime) -> AcceptanceFacet:
     match known.value:
-        case Acceptance.REJECTING:
+        case Acceptance.REJECTING if answer is None:
             return _as_intended(known, Acceptance.REJECTED, now)
         case Acceptance.REVOKING:
             return _as_intended(known, Acceptance.REVOKED, now)

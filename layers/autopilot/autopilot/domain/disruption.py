@@ -46,8 +46,10 @@ class Brake:
         A mistake that would cut off half of the customers is thus stopped before the first one, not after the
         limit is used up.
         """
-        began = self if now - self.since < _WINDOW else replace(self, since=now, taken=0)
-        enough = max(limit, self.allowed)
+        # What a person allowed is for once: it ends with the window in which it was used.
+        unused = self.allowed if self.taken == 0 else 0
+        began = self if now - self.since < _WINDOW else replace(self, since=now, taken=0, allowed=unused)
+        enough = max(limit, began.allowed)
         return replace(began, limit=enough if began.taken + wanted <= enough else began.taken)
 
     def without_permission(self) -> Brake:

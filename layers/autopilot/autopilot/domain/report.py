@@ -33,7 +33,7 @@ class StatusChange:
         """Only `would` is news. A change of status is told as one, whatever was observed before."""
         if self.is_reminder or is_disconnected(self.row) or _is_refused(self.row):
             return False
-        return self.row.status in (None, self.before)
+        return bool(self.row.would) and self.row.status in (None, self.before)
 
     @property
     def is_of_a_takeover(self) -> bool:
@@ -71,7 +71,9 @@ def change_of(before: LedgerRow | None, after: LedgerRow) -> StatusChange | None
         return StatusChange(after, old_status, is_reminder=True)
     was_disconnected = before is not None and is_disconnected(after) and not is_disconnected(before)
     was_refused = _is_refused(after) and (before is None or before.acceptance.refusal != after.acceptance.refusal)
-    if was_disconnected or was_refused or (after.would and after.would != old_would):
+    # The e-mail said that nobody need act, as it would be tried again; now somebody must.
+    is_clear = before is not None and _is_unclear(before) and after.status is Status.HELD and not _is_unclear(after)
+    if was_disconnected or was_refused or is_clear or (after.would and after.would != old_would):
         return StatusChange(after, old_status)
     return None
 
@@ -79,6 +81,10 @@ def change_of(before: LedgerRow | None, after: LedgerRow) -> StatusChange | None
 def is_disconnected(row: LedgerRow) -> bool:
     """Whether the connection was revoked and no longer stands."""
     return row.status is Status.REVOKED and row.connection.state is AwsState.REJECTED
+
+
+def _is_unclear(row: LedgerRow) -> bool:
+    return row.status is Status.HELD and bool(row.acceptance.refusal)
 
 
 def _is_refused(row: LedgerRow) -> bool:

@@ -155,6 +155,8 @@ class DecideConnections:
             owner = owners[look.row.connection.owner]
             decision = decide(look.row.connection, owner, entries, self.unlisted, now)
             taken = step(look.row, owner, decision, self.on_revoked)
+            if taken is Step.DISCONNECT and not look.may_be_disconnected:
+                taken = Step.LEAVE
             decided.append(Decided(look.row, look.wake_up, look.was, owner, decision, taken))
         self._wakes.put_back(look.next_wake_up for look in decided if look.owner.placement is Placement.FAILED)
         return decided
@@ -185,7 +187,7 @@ class DecideConnections:
 def _by_endpoint(group: Iterable[WakeUp]) -> dict[str, WakeUp]:
     """One wake-up an endpoint: one that tells who answered, or else one of the sweep, which asks for more."""
     found: dict[str, WakeUp] = {}
-    for wake_up in sorted(group, key=lambda wake_up: (wake_up.answer is not None, wake_up.seen_by in SWEPT)):
+    for wake_up in sorted(group, key=lambda one: (one.answer is not None, one.may_disconnect, one.seen_by in SWEPT)):
         if wake_up.endpoint_id:
             found[wake_up.endpoint_id] = wake_up
     return found

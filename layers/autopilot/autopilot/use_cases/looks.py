@@ -39,6 +39,12 @@ class Look:
         return self.wake_up is not None and self.wake_up.seen_by in SWEPT
 
     @property
+    def may_be_disconnected(self) -> bool:
+        """Only where a sweep has counted it, or it was begun: nobody else knows how many others there are."""
+        is_begun = self.row.acceptance.value is Acceptance.REVOKING
+        return is_begun or (self.wake_up is not None and self.wake_up.may_disconnect)
+
+    @property
     def next_wake_up(self) -> WakeUp:
         """What woke us, with the service that is known by now."""
         return replace(self.wake_up or self.own_wake_up, service_id=self.ref.service_id)

@@ -76,8 +76,14 @@ class Notices:
         services: Sequence[EndpointService],
         bad: Sequence[BadEntry] | None,
         stop: Stop | None,
+        *,
+        is_complete: bool,
     ) -> None:
-        """Tell what a person must mend, and withdraw what was mended. bad: None while the list could not be read."""
+        """Tell what a person must mend, and withdraw what was mended.
+
+        bad: None while the list could not be read. is_complete: everything could be read, so that without a stop
+        there is none.
+        """
         wanted = {_TAGS + service.service_id: service.problem for service in services if service.problem}
         wanted |= {_subject(entry): entry.problem for entry in sorted(bad or (), key=str)[:_MOST_ENTRIES]}
         if bad and len(bad) > _MOST_ENTRIES:
@@ -87,7 +93,7 @@ class Notices:
         for subject, text in wanted.items():
             if told.get(subject) != text:
                 self.ledger.record_notice(subject, text)
-        withdrawable = (_TAGS, _STOPPED) if bad is None else (_TAGS, _STOPPED, _ENTRIES)
+        withdrawable = (_TAGS, *((_STOPPED,) if is_complete else ()), *(() if bad is None else (_ENTRIES,)))
         for subject, text in told.items():
             if text and subject not in wanted and subject.startswith(withdrawable):
                 self.ledger.record_notice(subject, "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from aws_lambda_powertools import Logger
@@ -87,11 +87,12 @@ class Sweep:
             except AwsCallFailed as failure:
                 logger.warning(str(failure), extra={"service_id": service.service_id})
                 failures.append(failure)
-        stop = self._apply_brake(findings)
+        # Where something could not be read, nobody knows how many they are: none is disconnected then.
+        stop = None if failures else self._apply_brake(findings)
         self.requests_queue.send((wake_up, 0) for finding in findings for wake_up in finding.to_decide)
         self.dns_queue.send((wake_up, 0) for finding in findings for wake_up in finding.to_converge)
         counts = _counts(findings)
-        self.notices.of_problems(told, services, listing.bad if listing else None, stop)
+        self.notices.of_problems(told, services, listing.bad if listing else None, stop, is_complete=not failures)
         takeovers = [finding.takeover for finding in findings if finding.takeover]
         self.notices.of_takeovers(told, services, takeovers, counts["listed"])
         if failures:
@@ -112,10 +113,22 @@ class Sweep:
             listed = self.services.connections(service.service_id, owners=owners, state=state)
             concerned = (c for c in listed if c.state is AwsState.PENDING_ACCEPTANCE or stands(c.state))
             self.requests_queue.send((WakeUp.about(connection, SeenBy.SWEEP), 0) for connection in concerned)
-            if self.permissions:
-                self.permissions.follow(service, keys)
         endpoints = sorted({key.principal for key in keys if is_endpoint(key.principal)})
         self.requests_queue.send((WakeUp(None, endpoint, None, None, SeenBy.SWEEP), 0) for endpoint in endpoints)
+        if self.permissions:
+            self._follow(self.permissions, keys)
+
+    def _follow(self, permissions: ServicePermissions, keys: Collection[EntryKey]) -> None:
+        """An account that AWS does not know fails at every service, and must not keep the others out."""
+        failures: list[AwsCallFailed] = []
+        for service in filter(_is_ours, self.services.all()):
+            try:
+                permissions.follow(service, keys)
+            except AwsCallFailed as failure:
+                logger.warning(str(failure), extra={"service_id": service.service_id})
+                failures.append(failure)
+        if failures:
+            raise failures[0]
 
     def _listing(self, failures: list[AwsCallFailed]) -> Listing | None:
         try:
@@ -202,10 +215,11 @@ class Sweep:
         brake = (read or Brake(since=now)).for_a_step(len(revoked), limit, now)
         is_written = brake == read or self._write_brake(read, brake)
         if brake.stops(len(revoked)):
-            return Stop(revoked, brake)
+            return Stop(sorted(revoked, key=lambda row: row.ref), brake)
         if is_written:
             for finding in findings:
-                finding.to_decide += [WakeUp.about(row.connection, SeenBy.SWEEP) for row in finding.revoked]
+                wake_ups = (WakeUp.about(row.connection, SeenBy.SWEEP) for row in finding.revoked)
+                finding.to_decide += [replace(wake_up, may_disconnect=True) for wake_up in wake_ups]
         return None
 
     def _write_brake(self, read: Brake | None, brake: Brake) -> bool:
