@@ -91,8 +91,8 @@ def names_the_endpoint(decision: Decision) -> bool:
 
 def _step_of_standing(known: AcceptanceFacet, owner: Owner, decision: Decision, on_revoked: OnRevoked) -> Step:
     if decision.verdict is Verdict.ACCEPT:
-        decided_by = decision.entry and str(decision.entry.key)
-        return Step.LEAVE if (known.value, known.decided_by) == (Acceptance.ACCEPTED, decided_by) else Step.KEEP
+        is_known = (known.value, known.decided_by) == (Acceptance.ACCEPTED, decision.decided_by)
+        return Step.LEAVE if is_known else Step.KEEP
     if not revocation(known.decided_by, owner, decision):
         return Step.LEAVE
     if known.value is Acceptance.ACCEPTED:

@@ -84,6 +84,11 @@ class Decision:
     entry: AllowlistEntry | None
     sentence: str
 
+    @property
+    def decided_by(self) -> str | None:
+        """The key of the entry that won, as the ledger keeps it."""
+        return str(self.entry.key) if self.entry else None
+
 
 def is_principal(text: str) -> bool:
     """Whether an entry may be for this: an endpoint, an account, a unit, an organization, or everybody."""
@@ -96,6 +101,11 @@ def is_account(principal: str) -> bool:
 
 def is_endpoint(principal: str) -> bool:
     return bool(_ENDPOINT.fullmatch(principal))
+
+
+def principal_of(decided_by: str | None) -> str:
+    """Whom the entry of this key is for; an empty text without one."""
+    return (decided_by or "").partition("/")[0]
 
 
 def keys_for(connection: Connection, owner: Owner) -> tuple[EntryKey, ...]:
@@ -140,8 +150,7 @@ def revocation(decided_by: str | None, owner: Owner, decision: Decision) -> str 
     """
     if decision.verdict is Verdict.ACCEPT or owner.placement is Placement.FAILED:
         return None
-    principal = (decided_by or "").partition("/")[0]
-    if owner.placement is not Placement.KNOWN and is_wide(principal):
+    if owner.placement is not Placement.KNOWN and is_wide(principal_of(decided_by)):
         return None
     return f"revoked: the entry {decided_by} that accepted it no longer decides; now it would be {decision.sentence}"
 

@@ -11,7 +11,16 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from autopilot.domain.acceptance import names_the_endpoint
-from autopilot.domain.allowlist import Action, AllowlistEntry, Decision, EntryKey, Verdict, decide, keys_for
+from autopilot.domain.allowlist import (
+    Action,
+    AllowlistEntry,
+    Decision,
+    EntryKey,
+    Verdict,
+    decide,
+    keys_for,
+    principal_of,
+)
 from autopilot.domain.connection import Acceptance, Connection, LedgerRow
 from autopilot.domain.organization import OrganizationalUnit, Owner, is_organization, is_unit, is_wide
 
@@ -30,7 +39,7 @@ class Review:
 
     def still_accepts(self, row: LedgerRow) -> bool:
         """Whether what accepted the connection seems to accept it still, its account being where it was."""
-        principal = (row.acceptance.decided_by or "").partition("/")[0]
+        principal = principal_of(row.acceptance.decided_by)
         owner = Owner(
             row.connection.owner,
             units=(OrganizationalUnit(principal),) if is_unit(principal) else (),
@@ -50,7 +59,7 @@ class Review:
         """Whether where the account is by now could change the decision."""
         match row.acceptance.value:
             case Acceptance.ACCEPTED:
-                return self._units_refuse or is_wide((row.acceptance.decided_by or "").partition("/")[0])
+                return self._units_refuse or is_wide(principal_of(row.acceptance.decided_by))
             case Acceptance.REVOKED:
                 return self._units_accept
             case _:

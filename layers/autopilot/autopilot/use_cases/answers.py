@@ -81,7 +81,7 @@ class Answers:
         for look in looks:
             known = look.row.acceptance
             if known.value is Acceptance.ACCEPTED:
-                facet = replace(known, decided_by=look.decided_by, reason=look.decision.sentence)
+                facet = replace(known, decided_by=look.decision.decided_by, reason=look.decision.sentence)
                 self.write(look, facet)
             else:
                 self._record(look, Acceptance.ACCEPTED)
@@ -111,13 +111,14 @@ class Answers:
         """
         logger.warning(str(failure), extra={"endpoint_id": look.ref.endpoint_id})
         if look.state is AwsState.REJECTED:
-            reason = f"rejected before; {look.decided_by} accepts it now, but {failure}; the endpoint must be made anew"
+            decided_by = look.decision.decided_by
+            reason = f"rejected before; {decided_by} accepts it now, but {failure}; the endpoint must be made anew"
             facet = look.row.acceptance.became(
                 Acceptance.REJECTED,
                 self.clock(),
                 reason=reason,
                 refusal=str(failure),
-                decided_by=look.decided_by,
+                decided_by=decided_by,
                 answered_by=look.row.acceptance.answered_by,
             )
             self.write(look, facet)
@@ -134,7 +135,7 @@ class Answers:
     def _record(self, look: Decided, acceptance: Acceptance) -> Decided | None:
         """The facet as the decision has it."""
         known = look.row.acceptance
-        reason, decided_by = look.decision.sentence, look.decided_by
+        reason, decided_by = look.decision.sentence, look.decision.decided_by
         if acceptance.is_revocation:
             # The entry that once accepted is what is remembered, and why it no longer does.
             decided_by = known.decided_by

@@ -72,14 +72,15 @@ class DecideConnections:
     def _by_service(self, wake_ups: Iterable[WakeUp]) -> Iterable[tuple[EndpointService, list[WakeUp]]]:
         """Wake-ups of services that are not ours to touch are dropped here, at no cost."""
         groups: defaultdict[str, list[WakeUp]] = defaultdict(list)
-        if any(wake_up.endpoint_id is None for wake_up in wake_ups):
-            # Something about a service changed, its tags perhaps: what was read before is of no use.
-            self.services.all()
+        every: Sequence[EndpointService] = ()
+        if any(wake_up.service_id is None or wake_up.endpoint_id is None for wake_up in wake_ups):
+            # Without an endpoint, something about a service changed, its tags perhaps: what was read is of no use.
+            every = self.services.all()
         for wake_up in wake_ups:
             if wake_up.service_id:
                 groups[wake_up.service_id].append(wake_up)
             else:
-                for service in self.services.all():
+                for service in every:
                     groups[service.service_id].append(wake_up)
         for service_id, group in groups.items():
             known = self.services.find(service_id)

@@ -63,10 +63,6 @@ class Decided(Look):
     step: Step
 
     @property
-    def decided_by(self) -> str | None:
-        return str(self.decision.entry.key) if self.decision.entry else None
-
-    @property
     def is_held_already(self) -> bool:
         known = self.row.acceptance
         is_same = known.value is Acceptance.HELD and known.reason == self.decision.sentence

@@ -109,19 +109,22 @@ class Sweep:
         principals = {key.principal for key in keys if not is_endpoint(key.principal)}
         owners = sorted(principals) if all(map(is_account, principals)) and len(principals) <= _MOST_OWNERS else ()
         state = None if concerns_units else AwsState.PENDING_ACCEPTANCE
-        for service in filter(_is_ours, self.services.all()) if principals else ():
+        services = list(filter(_is_ours, self.services.all())) if principals else []
+        for service in services:
             listed = self.services.connections(service.service_id, owners=owners, state=state)
             concerned = (c for c in listed if c.state is AwsState.PENDING_ACCEPTANCE or stands(c.state))
             self.requests_queue.send((WakeUp.about(connection, SeenBy.SWEEP), 0) for connection in concerned)
         endpoints = sorted({key.principal for key in keys if is_endpoint(key.principal)})
         self.requests_queue.send((WakeUp(None, endpoint, None, None, SeenBy.SWEEP), 0) for endpoint in endpoints)
         if self.permissions:
-            self._follow(self.permissions, keys)
+            self._follow(self.permissions, services, keys)
 
-    def _follow(self, permissions: ServicePermissions, keys: Collection[EntryKey]) -> None:
+    def _follow(
+        self, permissions: ServicePermissions, services: Iterable[EndpointService], keys: Collection[EntryKey]
+    ) -> None:
         """An account that AWS does not know fails at every service, and must not keep the others out."""
         failures: list[AwsCallFailed] = []
-        for service in filter(_is_ours, self.services.all()):
+        for service in services:
             try:
                 permissions.follow(service, keys)
             except AwsCallFailed as failure:
