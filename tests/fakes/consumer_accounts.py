@@ -37,6 +37,9 @@ class FakeConsumerAccount:
             tuple(DnsEntry(entry["DnsName"], entry["HostedZoneId"]) for entry in row["DnsEntries"]),
             tuple(row["NetworkInterfaceIds"]),
             row["IpAddressType"],
+            tuple(group["GroupId"] for group in row["Groups"]),
+            row["PrivateDnsEnabled"],
+            {tag["Key"]: tag["Value"] for tag in row["Tags"]},
         )
 
     def interfaces(self, endpoint: Endpoint) -> Sequence[NetworkInterface]:

@@ -84,8 +84,15 @@ class FakeEndpointServices:
 
     def _service(self, row: Response) -> EndpointService:
         tags = {tag["Key"]: tag["Value"] for tag in row["Tags"]}
+        is_verified = row.get("PrivateDnsNameConfiguration", {}).get("State") == "verified"
         return EndpointService.from_tags(
-            row["ServiceId"], self._ec2.caller.region, tags, acceptance_required=row["AcceptanceRequired"]
+            row["ServiceId"],
+            self._ec2.caller.region,
+            tags,
+            acceptance_required=row["AcceptanceRequired"],
+            load_balancer_arns=row["NetworkLoadBalancerArns"],
+            availability_zone_ids=row["AvailabilityZoneIds"],
+            private_dns_name=row["PrivateDnsName"] if is_verified else "",
         )
 
 

@@ -152,4 +152,7 @@ def _endpoint(found: VpcEndpointTypeDef, region: str) -> Endpoint:
         ),
         tuple(found.get("NetworkInterfaceIds", [])),
         found.get("IpAddressType", "ipv4"),
+        tuple(group["GroupId"] for group in found.get("Groups", []) if "GroupId" in group),
+        found.get("PrivateDnsEnabled", False),
+        {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])},
     )

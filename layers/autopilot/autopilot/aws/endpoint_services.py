@@ -143,11 +143,16 @@ class Ec2EndpointServices:
 
     def _service(self, found: ServiceConfigurationTypeDef) -> EndpointService:
         tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
+        is_verified = found.get("PrivateDnsNameConfiguration", {}).get("State") == "verified"
         return EndpointService.from_tags(
             found["ServiceId"],
             self._ec2.meta.region_name,
             tags,
             acceptance_required=found.get("AcceptanceRequired", True),
+            load_balancer_arns=found.get("NetworkLoadBalancerArns", []),
+            # A runtime from before the field drops it.
+            availability_zone_ids=found.get("AvailabilityZoneIds", []),
+            private_dns_name=found.get("PrivateDnsName", "") if is_verified else "",
         )
 
     def _connection(self, found: VpcEndpointConnectionTypeDef) -> Connection:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from autopilot.domain.connection import AwsState
 
@@ -21,7 +22,7 @@ class DnsEntry:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """ip_address_type: `ipv4`, `dualstack` or `ipv6`."""
+    """ip_address_type: `ipv4`, `dualstack` or `ipv6`. private_dns_enabled: AWS's own private DNS is switched on."""
 
     endpoint_id: str
     vpc_id: str
@@ -30,6 +31,9 @@ class Endpoint:
     dns_entries: tuple[DnsEntry, ...]
     interface_ids: tuple[str, ...]
     ip_address_type: str = "ipv4"
+    group_ids: tuple[str, ...] = ()
+    private_dns_enabled: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def regional_entry(self) -> DnsEntry | None:

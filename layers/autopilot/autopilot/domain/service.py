@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from autopilot.domain.names import MalformedName, Name, parse_names
@@ -19,6 +19,8 @@ class EndpointService:
 
     managed: it carries `autopilot=enabled`. names: what its tags declare, empty when nothing is declared.
     problem: why its tags cannot be followed; then nothing at all is changed on the service.
+    availability_zone_ids: where it can be reached, empty while a runtime does not know the field.
+    private_dns_name: what AWS's own private DNS resolves, once its owner proved the domain; empty before.
     """
 
     service_id: str
@@ -28,10 +30,20 @@ class EndpointService:
     title: str
     names: tuple[Name, ...] = ()
     problem: str | None = None
+    load_balancer_arns: tuple[str, ...] = ()
+    availability_zone_ids: tuple[str, ...] = ()
+    private_dns_name: str = ""
 
     @staticmethod
     def from_tags(
-        service_id: str, region: str, tags: Mapping[str, str], *, acceptance_required: bool
+        service_id: str,
+        region: str,
+        tags: Mapping[str, str],
+        *,
+        acceptance_required: bool,
+        load_balancer_arns: Sequence[str] = (),
+        availability_zone_ids: Sequence[str] = (),
+        private_dns_name: str = "",
     ) -> EndpointService:
         """Read the declaration. A wrong one never raises: it becomes the service's `problem`."""
         managed = tags.get(OPT_IN_TAG) == OPT_IN_VALUE
@@ -45,7 +57,18 @@ class EndpointService:
                 "to have the service managed, or no such tag to leave it alone"
             )
         title = tags.get("Name") or service_id
-        return EndpointService(service_id, region, acceptance_required, managed, title, names, problem)
+        return EndpointService(
+            service_id,
+            region,
+            acceptance_required,
+            managed,
+            title,
+            names,
+            problem,
+            tuple(load_balancer_arns),
+            tuple(availability_zone_ids),
+            private_dns_name,
+        )
 
 
 def _declared(service_id: str, tags: Mapping[str, str]) -> tuple[tuple[Name, ...], str | None]:

@@ -19,6 +19,7 @@ from autopilot.domain.connection import (
 from autopilot.domain.disruption import Brake
 from autopilot.domain.dns_plan import HostedZone, Record, RecordChange
 from autopilot.domain.endpoint import Endpoint
+from autopilot.domain.listener import LoadBalancer
 from autopilot.domain.mails import Mail
 from autopilot.domain.organization import Owner
 from autopilot.domain.report import ConnectionEvent
@@ -65,6 +66,18 @@ class EndpointServices(Protocol):
 
     def forbid(self, service_id: str, accounts: Collection[str]) -> None:
         """Take whole accounts off the service's permissions. It disconnects nobody."""
+
+
+class LoadBalancers(Protocol):
+    """The provider's Network Load Balancers in this Region."""
+
+    def describe(self, arns: Sequence[str]) -> Sequence[LoadBalancer]:
+        """The load balancers, minutes old at most; one that is gone is left out. Raises AwsCallFailed."""
+
+
+class PublicDns(Protocol):
+    def is_zone(self, name: str) -> bool | None:
+        """Whether public DNS has a zone of exactly this name; None when that cannot be told just now."""
 
 
 class Allowlist(Protocol):
