@@ -16,6 +16,8 @@ from autopilot.aws.calls import CONFIG
 from autopilot.aws.consumer_accounts import AwsConsumerAccounts
 from autopilot.aws.endpoint_services import Ec2EndpointServices
 from autopilot.aws.ledger import LedgerTable
+from autopilot.aws.load_balancers import Elbv2LoadBalancers
+from autopilot.aws.public_dns import ResolverPublicDns
 from autopilot.aws.queues import SqsQueue
 from autopilot.domain.dns_plan import Autopilot
 from autopilot.domain.failures import AwsCallFailed
@@ -23,6 +25,8 @@ from autopilot.domain.wake_up import WakeUp
 from autopilot.messages import work_off
 from autopilot.settings import Settings
 from autopilot.use_cases.converge_dns import ConvergeDns
+from autopilot.use_cases.endpoint_dns import EndpointDns
+from autopilot.use_cases.service_names import ServiceNames
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -41,18 +45,26 @@ def wire(account: str) -> tuple[ConvergeDns, SqsQueue]:
     settings = Settings(os.environ)
     autopilot = Autopilot(account, settings.region)
     queue = SqsQueue(boto3.client("sqs", config=CONFIG), settings.dns_queue_url)
-    converge_dns = ConvergeDns(
-        services=Ec2EndpointServices(boto3.client("ec2", config=CONFIG), now, FRESH_FOR),
-        consumers=AwsConsumerAccounts(
-            boto3.client("sts", config=CONFIG), autopilot, settings.external_id, settings.mode, now
-        ),
-        ledger=LedgerTable(boto3.client("dynamodb", config=CONFIG), settings.ledger_table),
+    services = Ec2EndpointServices(boto3.client("ec2", config=CONFIG), now, FRESH_FOR)
+    consumers = AwsConsumerAccounts(
+        boto3.client("sts", config=CONFIG), autopilot, settings.external_id, settings.mode, now
+    )
+    ledger = LedgerTable(boto3.client("dynamodb", config=CONFIG), settings.ledger_table)
+    load_balancers = Elbv2LoadBalancers(boto3.client("elbv2", config=CONFIG), boto3.client("acm", config=CONFIG), now)
+    endpoint_dns = EndpointDns(
+        services=services,
+        consumers=consumers,
+        ledger=ledger,
         dns_queue=queue,
+        names=ServiceNames(load_balancers),
+        public_dns=ResolverPublicDns(now, settings.public_resolver),
         autopilot=autopilot,
         mode=settings.mode,
         ttl=settings.record_ttl,
+        grace=settings.name_grace,
         clock=now,
     )
+    converge_dns = ConvergeDns(services, consumers, ledger, queue, endpoint_dns, now)
     return converge_dns, queue
 
 

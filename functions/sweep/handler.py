@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +16,20 @@ from autopilot.aws.allowlist_table import AllowlistTable
 from autopilot.aws.calls import CONFIG
 from autopilot.aws.endpoint_services import Ec2EndpointServices
 from autopilot.aws.ledger import LedgerTable
+from autopilot.aws.load_balancers import Elbv2LoadBalancers
 from autopilot.aws.queues import SqsQueue
 from autopilot.aws.trails import CloudTrails
 from autopilot.settings import Settings
 from autopilot.use_cases.notices import Notices
+from autopilot.use_cases.service_names import ServiceNames
 from autopilot.use_cases.service_permissions import ServicePermissions
-from autopilot.use_cases.sweep import Sweep
+from autopilot.use_cases.sweep import DriftChecks, Sweep
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+# What ends in days need not be read every five minutes.
+CERTIFICATES_FRESH_FOR = timedelta(hours=1)
 
 logger = Logger()
 metrics = Metrics()
@@ -38,6 +43,9 @@ def wire() -> Sweep:
     services = Ec2EndpointServices(boto3.client("ec2", config=CONFIG), now)
     allowlist = AllowlistTable(dynamodb, settings.allowlist_table, settings.allowed_principals)
     ledger = LedgerTable(dynamodb, settings.ledger_table)
+    load_balancers = Elbv2LoadBalancers(
+        boto3.client("elbv2", config=CONFIG), boto3.client("acm", config=CONFIG), now, CERTIFICATES_FRESH_FOR
+    )
     trails = CloudTrails(boto3.client("cloudtrail", config=CONFIG))
     permissions = ServicePermissions(services, allowlist, ledger, settings.mode, now)
     return Sweep(
@@ -47,11 +55,14 @@ def wire() -> Sweep:
         requests_queue=SqsQueue(sqs, settings.requests_queue_url),
         dns_queue=SqsQueue(sqs, settings.dns_queue_url),
         notices=Notices(ledger, trails, settings.mode, settings.region, settings.ledger_table, now),
+        names=ServiceNames(load_balancers),
         permissions=permissions if settings.manage_permissions else None,
         mode=settings.mode,
         on_revoked=settings.on_revoked,
         max_disruptions=settings.max_disruptions,
         first_reminder=settings.held_reminder,
+        grace=settings.name_grace,
+        drift=DriftChecks(settings.drift_check, settings.foreign_drift_check),
         clock=now,
     )
 

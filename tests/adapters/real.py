@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from moto.acm.models import acm_backends
 
+from autopilot.domain.listener import Certificate, Listener, LoadBalancer
 from tests.fakes.landscape import PROVIDER, REGION, Vpc
 from tests.local_aws.moto_door import client, session
 
 if TYPE_CHECKING:
+    from mypy_boto3_acm import ACMClient
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
     from mypy_boto3_organizations import OrganizationsClient
     from mypy_boto3_sts import STSClient
 
@@ -25,14 +30,11 @@ def ledger_table() -> DynamoDBClient:
     dynamodb.create_table(
         TableName=LEDGER,
         BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=_strings("service_id", "endpoint_id"),
+        AttributeDefinitions=_strings("service_id", "endpoint_id", "owner", "vpc_id"),
         KeySchema=_keys("service_id", "endpoint_id"),
         GlobalSecondaryIndexes=[
-            {
-                "IndexName": "by-endpoint",
-                "KeySchema": _keys("endpoint_id"),
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
-            }
+            {"IndexName": name, "KeySchema": _keys(*keys), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+            for name, keys in {"by-endpoint": ("endpoint_id",), "by-owner": ("owner", "vpc_id")}.items()
         ],
     )
     return cast("DynamoDBClient", dynamodb)
@@ -65,6 +67,7 @@ def vpc(account: str) -> Vpc:
     """A VPC in moto's network, with one subnet."""
     ec2 = client("ec2", account)
     vpc_id = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    ec2.modify_vpc_attribute(VpcId=vpc_id, EnableDnsHostnames={"Value": True})
     subnet = ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.0.0.0/24", AvailabilityZone=f"{REGION}a")
     return Vpc(account, vpc_id, subnet["Subnet"]["SubnetId"])
 
@@ -111,6 +114,86 @@ def requests_of(boto_client: Any, operation: str) -> list[dict[str, Any]]:
     keep: Callable[..., None] = lambda params, **_: made.append(params)  # noqa: E731
     boto_client.meta.events.register(f"provide-client-params.*.{operation}", keep)
     return made
+
+
+def refuse(boto_client: Any, operation: str, code: str) -> None:
+    """Have every call of the operation from now on refused."""
+
+    def refusal(**_: object) -> None:
+        raise ClientError({"Error": {"Code": code, "Message": "the test says so"}}, operation)
+
+    boto_client.meta.events.register(f"provide-client-params.*.{operation}", refusal)
+
+
+def page(boto_client: Any, operation: str, rows: str, size: int) -> None:
+    """Have the operation answer with pages of `rows`, as AWS does and moto does not."""
+    begins: list[int] = []
+
+    def ask(params: dict[str, Any], **_: object) -> dict[str, Any]:
+        begins.append(int(params.get("Marker", 0)))
+        return {key: value for key, value in params.items() if key != "Marker"}
+
+    def cut(parsed: dict[str, Any], **_: object) -> None:
+        end = begins[-1] + size
+        if parsed[rows][end:]:
+            parsed["NextMarker"] = str(end)
+        parsed[rows] = parsed[rows][begins[-1] : end]
+
+    boto_client.meta.events.register(f"provide-client-params.*.{operation}", ask)
+    boto_client.meta.events.register(f"after-call.*.{operation}", cut)
+
+
+def elbv2() -> ElasticLoadBalancingv2Client:
+    return cast("ElasticLoadBalancingv2Client", _client("elbv2"))
+
+
+def acm() -> ACMClient:
+    return cast("ACMClient", _client("acm"))
+
+
+def load_balancer(wanted: LoadBalancer) -> LoadBalancer:
+    """The same one in moto, under moto's ARNs; its certificates end when moto has them end."""
+    elbv2, ec2, network = client("elbv2", PROVIDER), client("ec2", PROVIDER), vpc(PROVIDER)
+    group = ec2.create_security_group(GroupName="balancer", Description="balancer", VpcId=network.vpc_id)["GroupId"]
+    groups = [group] if wanted.filters_privatelink else []
+    name = f"balancer-{len(elbv2.describe_load_balancers()['LoadBalancers'])}"
+    made = elbv2.create_load_balancer(Name=name, Type="network", Subnets=[network.subnet_id], SecurityGroups=groups)
+    arn = made["LoadBalancers"][0]["LoadBalancerArn"]
+    target = elbv2.create_target_group(Name=name, Protocol="TCP", Port=443, VpcId=network.vpc_id)["TargetGroups"][0]
+    action = {"Type": "forward", "TargetGroupArn": target["TargetGroupArn"]}
+    certificates = {one.arn: certificate(one) for listener in wanted.listeners for one in listener.certificates}
+    listeners = []
+    for listener in wanted.listeners:
+        used = tuple(certificates[one.arn] for one in listener.certificates)
+        arns = [{"CertificateArn": one.arn} for one in used]
+        listeners.append(replace(listener, arn=_listener(arn, listener, arns, action), certificates=used))
+    return replace(wanted, arn=arn, listeners=tuple(listeners))
+
+
+def certificate(wanted: Certificate) -> Certificate:
+    """The same one in moto's ACM; one of IAM is left as it is. moto issues it in a minute if it is not issued now."""
+    if ":acm:" not in wanted.arn:
+        return wanted
+    first, *others = wanted.names
+    arn = client("acm", PROVIDER).request_certificate(
+        DomainName=first, **{"SubjectAlternativeNames": others} if others else {}
+    )["CertificateArn"]
+    made = acm_backends[PROVIDER][REGION].describe_certificate(arn)
+    if wanted.is_issued:
+        made.status = "ISSUED"
+    return replace(wanted, arn=arn, not_after=made._cert.not_valid_after_utc)
+
+
+def _listener(balancer: str, wanted: Listener, certificates: list[dict[str, str]], action: dict[str, str]) -> str:
+    elbv2 = client("elbv2", PROVIDER)
+    tls = {"Certificates": certificates[:1]} if certificates else {}
+    made = elbv2.create_listener(
+        LoadBalancerArn=balancer, Port=wanted.port, Protocol=wanted.protocol, DefaultActions=[action], **tls
+    )
+    arn = str(made["Listeners"][0]["ListenerArn"])
+    if certificates[1:]:
+        elbv2.add_listener_certificates(ListenerArn=arn, Certificates=certificates[1:])
+    return arn
 
 
 def _client(service: str) -> Any:

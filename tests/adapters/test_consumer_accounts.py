@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import pytest
 
 from autopilot.aws.consumer_accounts import AwsConsumerAccounts
-from autopilot.domain.connection import AwsState, NetworkInterface
+from autopilot.domain.connection import AwsState, DnsEntry, NetworkInterface
 from autopilot.domain.dns_plan import Autopilot
-from autopilot.domain.endpoint import DnsEntry
 from autopilot.domain.failures import NoConsumerRole
 from autopilot.domain.mode import Mode
+from autopilot.domain.network import Vpc as NetworkVpc
 from autopilot.use_cases.ports import ConsumerAccounts
 from tests.adapters import real
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, US, FakeAutopilot
@@ -51,9 +51,11 @@ def test_an_endpoint_is_seen_as_its_own_account_sees_it(
     assert (endpoint.endpoint_id, endpoint.vpc_id, endpoint.region) == (ref.endpoint_id, vpc.vpc_id, REGION)
     assert (endpoint.state, endpoint.ip_address_type) == (AwsState.AVAILABLE, "dualstack")
     assert endpoint.regional_entry == DnsEntry(landscape.regional_name(ref), ENDPOINT_ZONE)
-    (interface,) = account.interfaces(endpoint)
+    network = account.network(endpoint)
+    (interface,) = network.interfaces
     zone_id = zone_ids(CONSUMER, REGION)[f"{REGION}a"]
     assert interface == NetworkInterface(endpoint.interface_ids[0], "10.0.0.10", zone_id)
+    assert network.vpc == NetworkVpc(vpc.vpc_id, CONSUMER, dns_support=True, dns_hostnames=True)
 
 
 def test_an_endpoint_that_its_own_account_does_not_know_is_none(
@@ -79,7 +81,7 @@ def test_an_endpoint_without_subnets_has_no_interfaces(consumers: ConsumerAccoun
     endpoint = account.endpoint(ref.endpoint_id)
 
     assert endpoint is not None
-    assert list(account.interfaces(endpoint)) == []
+    assert account.network(endpoint).interfaces == ()
 
 
 def test_the_hosted_zones_are_the_accounts_own(consumers: ConsumerAccounts, landscape: Landscape) -> None:

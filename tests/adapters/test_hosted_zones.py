@@ -7,7 +7,8 @@ import pytest
 from autopilot.aws.hosted_zones import Route53HostedZones
 from autopilot.domain.dns_plan import ChangeAction, HostedZone, Record, RecordChange
 from autopilot.domain.failures import AwsCallFailed
-from autopilot.use_cases.ports import HostedZones, ZoneInVpc
+from autopilot.domain.shadowing import ZoneInVpc
+from autopilot.use_cases.ports import HostedZones, ZoneQuota
 from tests.adapters import real
 from tests.fakes.autopilot import SECONDS_TO_INSYNC, US, FakeAutopilot
 from tests.fakes.aws_model import Client
@@ -56,7 +57,7 @@ def test_a_zone_is_born_with_its_owner_and_found_by_its_name(
     assert "/" not in zone.zone_id
     assert list(zones.named(ZONE)) == [zone]
     assert US.owns(zone, vpc.vpc_id)
-    assert zones.in_vpc(ZONE, vpc.vpc_id) == ZoneInVpc(zone.zone_id, CONSUMER, is_readable=True)
+    assert list(zones.of_vpc(vpc.vpc_id)) == [ZoneInVpc(zone.zone_id, ZONE, CONSUMER, is_readable=True)]
     assert landscape.zones_in(vpc) == {ZONE}
 
 
@@ -89,7 +90,7 @@ def test_a_vpc_has_one_zone_of_a_name(zones: HostedZones, landscape: Landscape, 
     by_hand = landscape.zone(vpc)
 
     assert zones.create(ZONE, vpc.vpc_id, reference(vpc)) is None
-    assert zones.in_vpc(ZONE, vpc.vpc_id) == ZoneInVpc(by_hand, CONSUMER, is_readable=True)
+    assert list(zones.of_vpc(vpc.vpc_id)) == [ZoneInVpc(by_hand, ZONE, CONSUMER, is_readable=True)]
 
 
 def test_another_accounts_zone_in_the_vpc_is_seen_and_cannot_be_read(
@@ -100,17 +101,72 @@ def test_another_accounts_zone_in_the_vpc_is_seen_and_cannot_be_read(
     landscape.route53(STRANGER, "CreateVPCAssociationAuthorization", **place)
     landscape.route53(CONSUMER, "AssociateVPCWithHostedZone", **place)
 
-    assert zones.in_vpc(ZONE, vpc.vpc_id) == ZoneInVpc(theirs, STRANGER, is_readable=False)
+    assert list(zones.of_vpc(vpc.vpc_id)) == [ZoneInVpc(theirs, ZONE, STRANGER, is_readable=False)]
     assert list(zones.named(ZONE)) == []
     with pytest.raises(AwsCallFailed, match="AccessDenied"):
         zones.records(theirs)
 
 
-def test_a_vpc_without_the_zone_has_none(zones: HostedZones, landscape: Landscape, vpc: Vpc) -> None:
+def test_a_vpc_has_its_own_zones_and_no_others(zones: HostedZones, landscape: Landscape, vpc: Vpc) -> None:
     landscape.zone(vpc, "example.com")
     landscape.zone(landscape.new_vpc(CONSUMER))
 
-    assert zones.in_vpc(ZONE, vpc.vpc_id) is None
+    assert [zone.name for zone in zones.of_vpc(vpc.vpc_id)] == ["example.com"]
+
+
+def test_a_zone_is_put_back_on_its_vpc_and_taken_off_another(
+    zones: HostedZones, landscape: Landscape, vpc: Vpc
+) -> None:
+    zone, other = made(zones, vpc), landscape.new_vpc(CONSUMER)
+
+    for _ in range(2):
+        zones.disassociate(zone.zone_id, other.vpc_id)
+    assert zones.associate(zone.zone_id, other.vpc_id)
+    assert [one.zone_id for one in zones.of_vpc(other.vpc_id)] == [zone.zone_id]
+    assert not zones.associate(zone.zone_id, other.vpc_id)
+
+    zones.disassociate(zone.zone_id, other.vpc_id)
+    assert list(zones.of_vpc(other.vpc_id)) == []
+    zones.disassociate("Z0000000000000000000", other.vpc_id)
+
+
+def test_another_accounts_vpc_is_associated_once_it_is_authorized(
+    zones: HostedZones, landscape: Landscape, vpc: Vpc
+) -> None:
+    zone, theirs = made(zones, vpc), landscape.new_vpc(STRANGER)
+    place = {"HostedZoneId": zone.zone_id, "VPC": {"VPCRegion": REGION, "VPCId": theirs.vpc_id}}
+
+    for _ in range(2):
+        zones.authorize(zone.zone_id, theirs.vpc_id, REGION)
+    landscape.route53(STRANGER, "AssociateVPCWithHostedZone", **place)
+    for _ in range(2):
+        zones.withdraw_authorization(zone.zone_id, theirs.vpc_id, REGION)
+
+    left = landscape.route53(CONSUMER, "ListVPCAssociationAuthorizations", HostedZoneId=zone.zone_id)
+    assert left["VPCs"] == []
+    assert landscape.zones_in(theirs) == {ZONE}
+
+
+def test_the_quota_counts_the_accounts_zones(zones: HostedZones, landscape: Landscape, vpc: Vpc) -> None:
+    landscape.zone(landscape.new_vpc(STRANGER))
+    made(zones, vpc)
+
+    assert zones.quota() == ZoneQuota(used=1, limit=500)
+
+
+def test_one_of_several_records_of_a_name_is_nothing_of_ours(
+    zones: HostedZones, landscape: Landscape, vpc: Vpc
+) -> None:
+    zone = made(zones, vpc)
+    endpoint = landscape.regional_name(landscape.endpoint(landscape.service(), vpc))
+    weighted = {"Name": f"api.{ZONE}", "Type": "CNAME", "TTL": 60, "SetIdentifier": "blue", "Weight": 1}
+    change = {"Action": "CREATE", "ResourceRecordSet": {**weighted, "ResourceRecords": [{"Value": endpoint}]}}
+    batch = {"Changes": [change]}
+    landscape.route53(CONSUMER, "ChangeResourceRecordSets", HostedZoneId=zone.zone_id, ChangeBatch=batch)
+
+    (record,) = zones.records(zone.zone_id)
+    assert record.set_identifier == "blue"
+    assert record.endpoint_id is None
 
 
 @pytest.mark.parametrize(
@@ -222,7 +278,5 @@ def test_all_pages_are_read(zones: HostedZones, landscape: Landscape, vpc: Vpc) 
     zones.change(last.zone_id, create(*records))
 
     assert {zone.zone_id for zone in zones.named(ZONE)} == {*of_the_name, last.zone_id}
-    found = zones.in_vpc(ZONE, vpc.vpc_id)
-    assert found is not None
-    assert found.zone_id == last.zone_id
+    assert last.zone_id in {zone.zone_id for zone in zones.of_vpc(vpc.vpc_id)}
     assert list(zones.records(last.zone_id)) == records

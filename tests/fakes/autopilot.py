@@ -16,11 +16,13 @@ from autopilot.domain.mode import Mode
 from autopilot.domain.wake_up import SeenBy, WakeUp
 from autopilot.use_cases.converge_dns import ConvergeDns
 from autopilot.use_cases.decide_connections import DecideConnections
+from autopilot.use_cases.endpoint_dns import EndpointDns
 from autopilot.use_cases.looks import Outcome
 from autopilot.use_cases.notices import Notices
 from autopilot.use_cases.report_status import ReportStatus
+from autopilot.use_cases.service_names import ServiceNames
 from autopilot.use_cases.service_permissions import ServicePermissions
-from autopilot.use_cases.sweep import Sweep
+from autopilot.use_cases.sweep import DriftChecks, Sweep
 from tests.fakes.allowlist import FakeAllowlist
 from tests.fakes.aws_model import Client
 from tests.fakes.calls import Calls
@@ -29,8 +31,10 @@ from tests.fakes.consumer_accounts import FakeConsumerAccounts
 from tests.fakes.endpoint_services import FakeEndpointServices
 from tests.fakes.landscape import CONSUMER, PROVIDER, REGION, FakeNetwork, Landscape, Vpc
 from tests.fakes.ledger import FakeLedger
+from tests.fakes.load_balancers import FakeLoadBalancers
 from tests.fakes.messages import FakeBus, FakeQueue, FakeStatusTopic, FakeTrails
 from tests.fakes.organization import FakeOrganization
+from tests.fakes.public_dns import FakePublicDns
 from tests.local_aws.hosted_zones import HostedZones
 from tests.local_aws.privatelink import Caller, PrivateLink
 
@@ -50,6 +54,7 @@ class FakeAutopilot:
     max_disruptions: MaxDisruptions = field(default_factory=MaxDisruptions)
     first_reminder: timedelta | None = timedelta(days=1)
     manages_permissions: bool = False
+    grace: timedelta = timedelta(hours=24)
     mailed: frozenset[Status] = frozenset(Status)
     clock: Clock = field(default_factory=Clock)
     calls: Calls = field(default_factory=Calls)
@@ -65,10 +70,11 @@ class FakeAutopilot:
         hosted_zones = HostedZones(
             network, now=now, seconds_to_insync=SECONDS_TO_INSYNC, private_dns_names=privatelink.private_dns_names
         )
-        self.aws = Landscape(privatelink, hosted_zones, network.add)
+        self.aws, self.network = Landscape(privatelink, hosted_zones, network.add), network
         self.services = FakeEndpointServices(Client(privatelink, Caller(PROVIDER, REGION), self.calls))
-        self.consumers = FakeConsumerAccounts(privatelink, hosted_zones, PROVIDER, self.calls)
+        self.consumers = FakeConsumerAccounts(privatelink, hosted_zones, network, PROVIDER, self.calls)
         self.consumers.roles.add(CONSUMER)
+        self.load_balancers, self.public_dns = FakeLoadBalancers(self.calls), FakePublicDns()
         self.organization = FakeOrganization(self.calls)
         self.allowlist = FakeAllowlist(self.calls, self.allowed_principals)
         self.ledger = FakeLedger(self.calls)
@@ -92,10 +98,25 @@ class FakeAutopilot:
         return decide_connections(wake_ups)
 
     def converge(self, wake_up: WakeUp | ConnectionRef) -> Dns | None:
-        converge_dns = ConvergeDns(
-            self.services, self.consumers, self.ledger, self.dns_queue, US, self.mode, ttl=60, clock=self.clock
+        endpoint_dns = EndpointDns(
+            self.services,
+            self.consumers,
+            self.ledger,
+            self.dns_queue,
+            self.names,
+            self.public_dns,
+            US,
+            self.mode,
+            ttl=60,
+            grace=self.grace,
+            clock=self.clock,
         )
+        converge_dns = ConvergeDns(self.services, self.consumers, self.ledger, self.dns_queue, endpoint_dns, self.clock)
         return converge_dns(wake_up if isinstance(wake_up, WakeUp) else event(wake_up))
+
+    @property
+    def names(self) -> ServiceNames:
+        return ServiceNames(self.load_balancers)
 
     @property
     def sweep(self) -> Sweep:
@@ -107,11 +128,14 @@ class FakeAutopilot:
             self.requests_queue,
             self.dns_queue,
             Notices(self.ledger, self.trails, self.mode, REGION, "Ledger", self.clock),
+            self.names,
             permissions if self.manages_permissions else None,
             self.mode,
             self.on_revoked,
             self.max_disruptions,
             self.first_reminder,
+            self.grace,
+            DriftChecks(timedelta(hours=1), timedelta(hours=24)),
             self.clock,
         )
 

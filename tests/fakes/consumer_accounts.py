@@ -3,12 +3,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autopilot.domain.connection import AwsState, NetworkInterface
-from autopilot.domain.endpoint import DnsEntry, Endpoint
+from autopilot.domain.connection import AwsState, DnsEntry, NetworkInterface
+from autopilot.domain.endpoint import Endpoint
 from autopilot.domain.failures import AwsCallFailed, NoConsumerRole
+from autopilot.domain.network import Network, SecurityGroup, Vpc
 from tests.fakes.aws_model import Client, Model
 from tests.fakes.calls import Calls
 from tests.fakes.hosted_zones import FakeHostedZones
+from tests.fakes.landscape import FakeNetwork
 from tests.local_aws.privatelink import Caller
 
 
@@ -18,6 +20,7 @@ class FakeConsumerAccount:
 
     ec2: Client
     hosted_zones: FakeHostedZones
+    around: FakeNetwork
 
     def endpoint(self, endpoint_id: str) -> Endpoint | None:
         if not endpoint_id:
@@ -42,7 +45,23 @@ class FakeConsumerAccount:
             {tag["Key"]: tag["Value"] for tag in row["Tags"]},
         )
 
-    def interfaces(self, endpoint: Endpoint) -> Sequence[NetworkInterface]:
+    def enable_private_dns(self, endpoint_id: str) -> None:
+        self.ec2.call("ModifyVpcEndpoint", endpoint_id, VpcEndpointId=endpoint_id, PrivateDnsEnabled=True)
+
+    def consents(self, vpc_id: str, account: str) -> bool:
+        with self.ec2.calls.making("DescribeVpcs", vpc_id):
+            return account in self.around.consents.get(vpc_id, "").split()
+
+    def network(self, endpoint: Endpoint) -> Network:
+        vpc_id, account = endpoint.vpc_id, self.ec2.caller.account
+        with self.ec2.calls.making("DescribeVpcs", vpc_id):
+            off = self.around.without.get(vpc_id, set())
+            is_on = ("enableDnsSupport" not in off, "enableDnsHostnames" not in off)
+            vpc = Vpc(vpc_id, self.around.owners.get(vpc_id, account), *is_on)
+        groups = (SecurityGroup(group, self.around.rules.get(group, ())) for group in endpoint.group_ids)
+        return Network(vpc, tuple(self._interfaces(endpoint)), tuple(groups))
+
+    def _interfaces(self, endpoint: Endpoint) -> Sequence[NetworkInterface]:
         answer = self.ec2.call(
             "DescribeNetworkInterfaces", endpoint.endpoint_id, NetworkInterfaceIds=endpoint.interface_ids
         )
@@ -61,20 +80,36 @@ class FakeConsumerAccount:
 class FakeConsumerAccounts:
     """`ConsumerAccounts`. roles: the accounts that let Autopilot in, with the provider's account in the role's name."""
 
-    def __init__(self, privatelink: Model, hosted_zones: Model, provider: str, calls: Calls) -> None:
+    def __init__(
+        self, privatelink: Model, hosted_zones: Model, network: FakeNetwork, provider: str, calls: Calls
+    ) -> None:
         self._privatelink = privatelink
         self._hosted_zones = hosted_zones
+        self._network = network
         self._provider = provider
+        self._entered: set[tuple[str, str]] = set()
         self._calls = calls
         self.roles: set[str] = set()
 
     def enter(self, account: str, region: str) -> FakeConsumerAccount:
         role_arn = f"arn:aws:iam::{account}:role/autopilot-{self._provider}-{region}"
+        if (account, region) in self._entered:
+            return self._account(account, region)
         with self._calls.making("AssumeRole", role_arn):
             if account not in self.roles:
                 raise NoConsumerRole(account, role_arn)
+        self._entered.add((account, region))
+        return self._account(account, region)
+
+    def leave(self, account: str, region: str) -> bool:
+        is_known = (account, region) in self._entered
+        self._entered.discard((account, region))
+        return is_known
+
+    def _account(self, account: str, region: str) -> FakeConsumerAccount:
         caller = Caller(account, region)
         return FakeConsumerAccount(
             Client(self._privatelink, caller, self._calls),
             FakeHostedZones(Client(self._hosted_zones, caller, self._calls)),
+            self._network,
         )

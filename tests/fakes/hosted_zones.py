@@ -5,7 +5,8 @@ from itertools import takewhile
 
 from autopilot.domain.dns_plan import HostedZone, Record, RecordChange
 from autopilot.domain.failures import AwsCallFailed
-from autopilot.use_cases.ports import ZoneInVpc
+from autopilot.domain.shadowing import ZoneInVpc
+from autopilot.use_cases.ports import ZoneQuota
 from tests.fakes.aws_model import Client
 from tests.local_aws.privatelink import Response
 
@@ -21,13 +22,15 @@ class FakeHostedZones:
         same_name = takewhile(lambda row: _read(row["Name"]) == zone_name, rows)
         return [_zone(row) for row in same_name if row["Config"]["PrivateZone"]]
 
-    def in_vpc(self, zone_name: str, vpc_id: str) -> ZoneInVpc | None:
-        answer = self._route53.call("ListHostedZonesByVPC", zone_name, **self._vpc(vpc_id))
-        for row in answer["HostedZoneSummaries"]:
-            if _read(row["Name"]) == zone_name:
-                owner = next(iter(row["Owner"].values()))
-                return ZoneInVpc(row["HostedZoneId"], owner, owner == self._route53.caller.account)
-        return None
+    def of_vpc(self, vpc_id: str) -> Sequence[ZoneInVpc]:
+        rows = self._route53.call("ListHostedZonesByVPC", vpc_id, **self._vpc(vpc_id))["HostedZoneSummaries"]
+        owned = [(row, next(iter(row["Owner"].values()))) for row in rows]
+        us = self._route53.caller.account
+        return [ZoneInVpc(row["HostedZoneId"], _read(row["Name"]), owner, owner == us) for row, owner in owned]
+
+    def quota(self) -> ZoneQuota:
+        answer = self._route53.call("GetAccountLimit", "zones", Type="MAX_HOSTED_ZONES_BY_OWNER")
+        return ZoneQuota(answer["Count"], answer["Limit"]["Value"])
 
     def create(self, zone_name: str, vpc_id: str, reference: str) -> HostedZone | None:
         try:
@@ -74,6 +77,35 @@ class FakeHostedZones:
                 return True
             raise
 
+    def associate(self, zone_id: str, vpc_id: str) -> bool:
+        try:
+            self._about("AssociateVPCWithHostedZone", zone_id, self._vpc(vpc_id))
+        except AwsCallFailed as refusal:
+            if refusal.code == "ConflictingDomainExists":
+                return False
+            raise
+        return True
+
+    def disassociate(self, zone_id: str, vpc_id: str) -> None:
+        try:
+            self._about("DisassociateVPCFromHostedZone", zone_id, self._vpc(vpc_id))
+        except AwsCallFailed as refusal:
+            if refusal.code not in ("VPCAssociationNotFound", "NoSuchHostedZone"):
+                raise
+
+    def authorize(self, zone_id: str, vpc_id: str, region: str) -> None:
+        self._about("CreateVPCAssociationAuthorization", zone_id, {"VPCRegion": region, "VPCId": vpc_id})
+
+    def withdraw_authorization(self, zone_id: str, vpc_id: str, region: str) -> None:
+        try:
+            self._about("DeleteVPCAssociationAuthorization", zone_id, {"VPCRegion": region, "VPCId": vpc_id})
+        except AwsCallFailed as refusal:
+            if refusal.code not in ("VPCAssociationAuthorizationNotFound", "NoSuchHostedZone"):
+                raise
+
+    def _about(self, operation: str, zone_id: str, vpc: dict[str, str]) -> None:
+        self._route53.call(operation, zone_id, HostedZoneId=zone_id, VPC=vpc)
+
     def _vpc(self, vpc_id: str) -> dict[str, str]:
         return {"VPCRegion": self._route53.caller.region, "VPCId": vpc_id}
 
@@ -89,10 +121,11 @@ def _zone(row: Response) -> HostedZone:
 def _record(row: Response) -> Record:
     if alias := row.get("AliasTarget"):
         target = _read(alias["DNSName"])
-        return Record(_read(row["Name"]), row["Type"], target, alias_zone_id=alias["HostedZoneId"])
+        zone_id, one_of_several = alias["HostedZoneId"], row.get("SetIdentifier", "")
+        return Record(_read(row["Name"]), row["Type"], target, alias_zone_id=zone_id, set_identifier=one_of_several)
     values = [value["Value"] for value in row["ResourceRecords"]]
-    target = _read(values[0]) if row["Type"] == "CNAME" else " ".join(values)
-    return Record(_read(row["Name"]), row["Type"], target, row["TTL"])
+    target = _read(values[0]) if row["Type"] == "CNAME" and len(values) == 1 else " ".join(values)
+    return Record(_read(row["Name"]), row["Type"], target, row["TTL"], set_identifier=row.get("SetIdentifier", ""))
 
 
 def _record_set(record: Record) -> Response:

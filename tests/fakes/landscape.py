@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 from autopilot.domain.connection import ConnectionRef
+from autopilot.domain.network import InboundRule
 from tests.local_aws.hosted_zones import HostedZones
 from tests.local_aws.privatelink import Caller, PrivateLink, Subnet
 
@@ -30,9 +31,17 @@ class Vpc:
 
 @dataclass(slots=True)
 class FakeNetwork:
-    """VPCs without an emulator behind them."""
+    """VPCs without an emulator behind them, where a test has not broken them.
+
+    without: VPC attributes that are off. owners: of VPCs that are shared. consents: what a VPC's tag says. rules: of
+    security groups.
+    """
 
     vpcs: list[Vpc] = field(default_factory=list)
+    without: dict[str, set[str]] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    consents: dict[str, str] = field(default_factory=dict)
+    rules: dict[str, tuple[InboundRule, ...]] = field(default_factory=dict)
 
     def add(self, account: str) -> Vpc:
         number = len(self.vpcs) + 1
@@ -61,10 +70,7 @@ class Landscape:
 
     def service(self, tags: dict[str, str] = MANAGED, *, acceptance: bool = True, permitted: Sequence[str] = ()) -> str:
         """An endpoint service that everybody may connect to, and some accounts by name; its id."""
-        specification = {
-            "ResourceType": "vpc-endpoint-service",
-            "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
-        }
+        specification = {"ResourceType": "vpc-endpoint-service", "Tags": _tags(tags)}
         made = self.ec2(
             PROVIDER,
             "CreateVpcEndpointServiceConfiguration",
@@ -87,8 +93,11 @@ class Landscape:
             else:
                 self.ec2(PROVIDER, "CreateTags", Resources=[service_id], Tags=[{"Key": key, "Value": value}])
 
-    def endpoint(self, service_id: str, vpc: Vpc, ip_address_type: str = "ipv4") -> ConnectionRef:
+    def endpoint(
+        self, service_id: str, vpc: Vpc, ip_address_type: str = "ipv4", tags: dict[str, str] | None = None
+    ) -> ConnectionRef:
         """A new interface endpoint in the VPC: a request for a connection."""
+        specification = {"ResourceType": "vpc-endpoint", "Tags": _tags(tags or {})}
         made = self.ec2(
             vpc.account,
             "CreateVpcEndpoint",
@@ -97,6 +106,7 @@ class Landscape:
             VpcId=vpc.vpc_id,
             SubnetIds=[vpc.subnet_id],
             IpAddressType=ip_address_type,
+            TagSpecifications=[specification] if tags else [],
         )
         return ConnectionRef(service_id, made["VpcEndpoint"]["VpcEndpointId"])
 
@@ -152,3 +162,7 @@ class Landscape:
     def _answer(self, operation: str, ref: ConnectionRef) -> None:
         answer = self.ec2(PROVIDER, operation, ServiceId=ref.service_id, VpcEndpointIds=[ref.endpoint_id])
         assert not answer["Unsuccessful"]
+
+
+def _tags(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -32,6 +32,11 @@ class FakeLedger:
     def rows_of(self, service_id: str) -> Iterator[LedgerRow]:
         with self._calls.making("Query", service_id):
             return iter([row for ref, row in sorted(self._rows.items()) if ref.service_id == service_id])
+
+    def rows_in(self, owner: str, vpc_id: str | None = None) -> Sequence[LedgerRow]:
+        with self._calls.making("Query", owner):
+            rows = [row for row in self._rows.values() if row.connection.owner == owner]
+        return [row for row in rows if vpc_id in (None, row.dns.vpc_id)]
 
     def find(self, endpoint_id: str) -> ConnectionRef | None:
         with self._calls.making("Query", endpoint_id):

@@ -59,7 +59,7 @@ class HostedZones:
         seconds_to_insync: float = 30,
         private_dns_names: Callable[[str, str, str], Mapping[str, str]] = lambda *_: {},
     ) -> None:
-        self.seconds_to_insync = seconds_to_insync
+        self.seconds_to_insync, self.most_zones = seconds_to_insync, 500
         self._network, self._now, self._private_dns_names = network, now, private_dns_names
         self._lock = threading.RLock()
         self.reset()
@@ -181,6 +181,11 @@ class HostedZones:
         page, rest, size = _page(request, summaries[start:], 100)
         following = {"NextToken": str(start + len(page))} if rest else {}
         return {"HostedZoneSummaries": page, "MaxItems": size, **following}
+
+    def get_account_limit(self, caller: Caller, request: Request) -> Response:
+        """AWS's default quota."""
+        limit = {"Type": request["Type"], "Value": self.most_zones}
+        return {"Limit": limit, "Count": len(self._zones_of(caller))}
 
     def get_change(self, caller: Caller, request: Request) -> Response:
         change_id = _bare(request["Id"])

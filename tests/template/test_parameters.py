@@ -20,10 +20,11 @@ ENVIRONMENTS = tomllib.loads((PROJECT / "samconfig.toml").read_text())
 ENVIRONMENT = {
     "DecideConnectionFunction": "MODE UNLISTED ON_REVOKED ALLOWED_PRINCIPALS ALLOWLIST_TABLE ORGANIZATION_ID"
     " ORGANIZATIONS_ROLE_ARN LEDGER_TABLE REQUESTS_QUEUE_URL DNS_QUEUE_URL",
-    "ConvergeDnsFunction": "MODE LEDGER_TABLE DNS_QUEUE_URL EXTERNAL_ID RECORD_TTL",
+    "ConvergeDnsFunction": "MODE LEDGER_TABLE DNS_QUEUE_URL EXTERNAL_ID RECORD_TTL NAME_GRACE_HOURS PUBLIC_RESOLVER",
     "ReportStatusFunction": "LEDGER_TABLE STATUS_TOPIC_ARN BUS_NAME EMAIL_ON ON_REVOKED ALLOWLIST_TABLE"
     " CONSUMER_PARAMETERS",
     "SweepFunction": "MODE ON_REVOKED MAX_DISRUPTIONS MAX_DISRUPTIONS_PERCENT HELD_REMINDER_HOURS MANAGE_PERMISSIONS"
+    " NAME_GRACE_HOURS DRIFT_CHECK_HOURS FOREIGN_DRIFT_CHECK_HOURS"
     " ALLOWED_PRINCIPALS ALLOWLIST_TABLE LEDGER_TABLE REQUESTS_QUEUE_URL DNS_QUEUE_URL",
 }
 VALUES = {
@@ -46,6 +47,10 @@ VALUES = {
     "EMAIL_ON": "EmailOn",
     "EXTERNAL_ID": "ExternalId",
     "RECORD_TTL": "RecordTtl",
+    "NAME_GRACE_HOURS": "NameGrace",
+    "DRIFT_CHECK_HOURS": "DriftCheck",
+    "FOREIGN_DRIFT_CHECK_HOURS": "ForeignDriftCheck",
+    "PUBLIC_RESOLVER": "PublicResolver",
 }
 
 ACCEPTED = {
@@ -70,6 +75,7 @@ ACCEPTED = {
     "SweepSchedule": ["rate(5 minutes)", "rate(1 minute)", "cron(0/10 * * * ? *)"],
     "PermissionsBoundary": ["", "arn:aws:iam::111122223333:policy/platform/boundary"],
     "RolePath": ["/", "/platform/autopilot/"],
+    "PublicResolver": ["", "10.0.0.2", "127.0.0.1:5353"],
     "ProviderAccount": ["111122223333"],
     "BusArn": ["", "arn:aws:events:eu-central-1:111122223333:event-bus/privatelink-autopilot"],
     "AllowedRecordNames": ["*", "payments.example.com,*.payments.example.com"],
@@ -98,6 +104,7 @@ REFUSED = {
     "SweepSchedule": ["5 minutes", "rate(0 minutes)", "rate(5 seconds)", "cron()"],
     "PermissionsBoundary": ["boundary", "arn:aws:iam::111122223333:role/x"],
     "RolePath": ["", "platform", "/platform"],
+    "PublicResolver": ["dns.example.com", "10.0.0.2:", "::1"],
     "ProviderAccount": ["", "1111"],
     "BusArn": ["privatelink-autopilot"],
     "AllowedRecordNames": ["", "Payments.example.com", "a.example.com,", "a.example.com, b.example.com"],

@@ -20,6 +20,11 @@ ORGANIZATIONS = {
 }
 PERMISSIONS = {"ec2:DescribeVpcEndpointServicePermissions", "ec2:ModifyVpcEndpointServicePermissions"}
 KEEP_PERMISSIONS = PERMISSIONS | {"dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"}
+BALANCERS = {
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "elasticloadbalancing:DescribeListeners",
+    "elasticloadbalancing:DescribeListenerCertificates",
+}
 
 ALLOWED = {
     "DecideConnectionRole": LOGS
@@ -31,7 +36,9 @@ ALLOWED = {
     "ConvergeDnsRole": LOGS
     | RECEIVE
     | DESCRIBE
-    | {"sqs:SendMessage", "dynamodb:BatchGetItem", "dynamodb:UpdateItem", "dynamodb:Query", "sts:AssumeRole"},
+    | BALANCERS
+    | {"sqs:SendMessage", "dynamodb:BatchGetItem", "dynamodb:UpdateItem", "dynamodb:Query", "sts:AssumeRole"}
+    | {"acm:DescribeCertificate"},
     "ReportStatusRole": LOGS
     | STREAM
     | {"dynamodb:UpdateItem", "sns:Publish", "kms:GenerateDataKey*", "kms:Decrypt"}
@@ -40,6 +47,8 @@ ALLOWED = {
     | STREAM
     | DESCRIBE
     | KEEP_PERMISSIONS
+    | BALANCERS
+    | {"acm:DescribeCertificate"}
     | {"dynamodb:Scan", "dynamodb:Query", "dynamodb:UpdateItem", "sqs:SendMessage"}
     | {"cloudtrail:DescribeTrails", "cloudtrail:GetTrailStatus"},
     "ForwardingRole": {"events:PutEvents"},
@@ -49,6 +58,14 @@ ALLOWED = {
         "ec2:DescribeNetworkInterfaces",
         "ec2:DescribeSubnets",
         "ec2:DescribeVpcs",
+        "ec2:DescribeVpcAttribute",
+        "ec2:DescribeSecurityGroups",
+        "ec2:ModifyVpcEndpoint",
+        "route53:GetAccountLimit",
+        "route53:AssociateVPCWithHostedZone",
+        "route53:DisassociateVPCFromHostedZone",
+        "route53:CreateVPCAssociationAuthorization",
+        "route53:DeleteVPCAssociationAuthorization",
         "route53:ListHostedZonesByName",
         "route53:ListHostedZonesByVPC",
         "route53:GetChange",
@@ -63,6 +80,7 @@ ALLOWED = {
 ONLY_IF = {
     "DecideConnectionRole": {"AsksOrganizations": ORGANIZATIONS, "HasOrganizationsRole": {"sts:AssumeRole"}},
     "SweepRole": {"ManagesPermissions": KEEP_PERMISSIONS},
+    "ConsumerRole": {"AllowsPrivateDns": {"ec2:ModifyVpcEndpoint"}},
 }
 # What observe mode denies, whatever a role is allowed.
 DENIED = {
@@ -78,7 +96,13 @@ ON_EVERY_RESOURCE = {
     "ec2:DescribeNetworkInterfaces": "EC2's describes know no resources",
     "ec2:DescribeSubnets": "EC2's describes know no resources",
     "ec2:DescribeVpcs": "EC2's describes know no resources",
+    "ec2:DescribeVpcAttribute": "EC2's describes know no resources",
+    "ec2:DescribeSecurityGroups": "EC2's describes know no resources",
+    "elasticloadbalancing:DescribeLoadBalancers": "Elastic Load Balancing's describes know no resources",
+    "elasticloadbalancing:DescribeListeners": "Elastic Load Balancing's describes know no resources",
+    "elasticloadbalancing:DescribeListenerCertificates": "Elastic Load Balancing's describes know no resources",
     "dynamodb:ListStreams": "knows no resources",
+    "route53:GetAccountLimit": "knows no resources",
     "organizations:DescribeAccount": "an account outside the organization has no ARN in it, and asking finds that out",
     "organizations:DescribeOrganizationalUnit": "nothing of the organization is named beforehand",
     "organizations:ListParents": "nothing of the organization is named beforehand",

@@ -11,13 +11,14 @@ from autopilot.domain.connection import (
     Connection,
     ConnectionRef,
     Dns,
+    DnsEntry,
     DnsFacet,
     LedgerRow,
     Moment,
     NetworkInterface,
 )
 from autopilot.domain.dns_plan import Autopilot
-from autopilot.domain.endpoint import DnsEntry, Endpoint
+from autopilot.domain.endpoint import Endpoint
 from autopilot.domain.wake_up import SeenBy
 from tests.events import CONSUMER, ENDPOINT, PROVIDER, REGION, SERVICE
 

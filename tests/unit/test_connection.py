@@ -55,7 +55,7 @@ STATUSES: dict[Status | None, set[tuple[A, D, S]]] = {
     | combinations(S.PENDING, ACCEPTED)
     | combinations(S.AVAILABLE, ACCEPTED, UNDER_WAY),
     Status.READY: combinations(S.AVAILABLE, NOT_REVOKED, (D.PRESENT, D.CONSUMERS_OWN)),
-    Status.CONNECTED: combinations(S.AVAILABLE, NOT_REVOKED, (D.NO_ROLE, D.UNDECLARED)),
+    Status.CONNECTED: combinations(S.AVAILABLE, NOT_REVOKED, (D.NO_ROLE, D.UNDECLARED, D.DECLINED)),
     Status.DNS_BLOCKED: combinations(S.AVAILABLE, NOT_REVOKED, (D.BLOCKED,)),
     Status.REJECTED: combinations(S.PENDING_ACCEPTANCE, (A.REJECTED,)) | combinations(S.REJECTED, NOT_REVOKED),
     Status.REVOKED: combinations((S.PENDING_ACCEPTANCE, S.PENDING, S.AVAILABLE, S.REJECTED), REVOKED),

@@ -327,7 +327,7 @@ def test_with_the_endpoint_its_record_and_zone_go(autopilot: FakeAutopilot, vpc:
     assert autopilot.converge(ref) is Dns.ABSENT
     assert autopilot.aws.zones_in(vpc) == set()
     assert autopilot.row(ref).status is Status.RETIRED
-    assert f"removed {API} CNAME, zone {ZONE}" in autopilot.row(ref).dns.reason
+    assert f"removed {API} CNAME, removed zone {ZONE}" in autopilot.row(ref).dns.reason
     assert not {*ROUTE_53_WRITES, "UpdateItem"} & set(made_by(autopilot, ref))
 
 
@@ -460,6 +460,7 @@ def test_a_zone_that_comes_and_goes_within_a_minute_is_made_under_the_next_numbe
 def test_without_a_role_what_stays_behind_is_told(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     ref = autopilot.ready(vpc)
     autopilot.consumers.roles.clear()
+    autopilot.consumers.leave(CONSUMER, REGION)
     autopilot.aws.delete(ref)
 
     assert autopilot.converge(ref) is Dns.BLOCKED

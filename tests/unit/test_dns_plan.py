@@ -15,8 +15,7 @@ from autopilot.domain.dns_plan import (
     NoRegionalName,
     Record,
     RecordChange,
-    plan_absent,
-    plan_present,
+    plan_zone,
     wanted_records,
 )
 from autopilot.domain.names import parse_names
@@ -51,7 +50,7 @@ def text(name: str = ZONE) -> Record:
 
 def present(wanted: Sequence[Record], *found: Record) -> list[tuple[str, Record]]:
     """The changes for this endpoint, where nothing is in the way."""
-    plan = plan_present(wanted, found, ENDPOINT, holder_of)
+    plan = plan_zone(wanted, found, ENDPOINT, holder_of)
     assert not plan.conflicts
     return [(change.action.value, change.record) for change in plan.changes]
 
@@ -109,7 +108,7 @@ wantings = st.builds(
 def test_a_plan_applied_gives_every_wanted_record_or_says_whose_the_name_is(
     wanted: list[Record], found: list[Record]
 ) -> None:
-    plan = plan_present(wanted, found, ENDPOINT, holder_of)
+    plan = plan_zone(wanted, found, ENDPOINT, holder_of, kept=NAMES)
     after = applied(found, plan.changes)
 
     for name in NAMES:
@@ -125,15 +124,15 @@ def test_a_plan_applied_gives_every_wanted_record_or_says_whose_the_name_is(
 
 @given(wantings, zones)
 def test_what_others_hold_survives_every_plan(wanted: list[Record], found: list[Record]) -> None:
-    after = applied(found, plan_present(wanted, found, ENDPOINT, holder_of).changes)
+    after = applied(found, plan_zone(wanted, found, ENDPOINT, holder_of).changes)
 
     assert {record for record in found if not may_be_replaced(record)} <= set(after)
 
 
 @given(wantings, zones)
 def test_a_second_plan_changes_nothing_and_complains_alike(wanted: list[Record], found: list[Record]) -> None:
-    first = plan_present(wanted, found, ENDPOINT, holder_of)
-    second = plan_present(wanted, applied(found, first.changes), ENDPOINT, holder_of)
+    first = plan_zone(wanted, found, ENDPOINT, holder_of)
+    second = plan_zone(wanted, applied(found, first.changes), ENDPOINT, holder_of)
 
     assert (second.changes, second.conflicts) == ((), first.conflicts)
 
@@ -141,7 +140,7 @@ def test_a_second_plan_changes_nothing_and_complains_alike(wanted: list[Record],
 @given(wantings, zones)
 def test_an_upsert_only_ever_replaces_what_autopilot_wrote(wanted: list[Record], found: list[Record]) -> None:
     was = {(record.name, record.type): record for record in found}
-    for change in plan_present(wanted, found, ENDPOINT, holder_of).changes:
+    for change in plan_zone(wanted, found, ENDPOINT, holder_of).changes:
         old = was.get((change.record.name, change.record.type))
         assert (change.action is ChangeAction.CREATE) == (old is None)
         assert old is None or may_be_replaced(old)
@@ -149,18 +148,63 @@ def test_an_upsert_only_ever_replaces_what_autopilot_wrote(wanted: list[Record],
 
 @given(zones, st.sampled_from([ENDPOINT, SECOND_ENDPOINT]))
 def test_leaving_takes_the_endpoints_records_and_no_others(found: list[Record], endpoint_id: str) -> None:
-    after = applied(found, plan_absent(found, endpoint_id))
+    after = applied(found, plan_zone([], found, endpoint_id, holder_of).changes)
 
     assert set(after) == {record for record in found if record.endpoint_id != endpoint_id}
-    assert plan_absent(after, endpoint_id) == ()
+    assert plan_zone([], after, endpoint_id, holder_of).changes == ()
+
+
+@given(wantings, zones)
+def test_a_zone_ends_with_what_the_endpoint_wants_and_nothing_else_of_it(
+    wanted: list[Record], found: list[Record]
+) -> None:
+    plan = plan_zone(wanted, found, ENDPOINT, holder_of)
+    disputed = {name for name in NAMES if any(sentence.startswith(f"{name} ") for sentence in plan.conflicts)}
+    after = applied(found, plan.changes)
+
+    ours = {record for record in after if record.endpoint_id == ENDPOINT and record.name not in disputed}
+    assert ours == {record for record in wanted if record.name not in disputed}
+
+
+@given(wantings, zones, st.lists(st.sampled_from(NAMES)))
+def test_a_name_that_is_given_up_goes_to_its_heir_in_the_same_batch(
+    wanted: list[Record], found: list[Record], kept: list[str]
+) -> None:
+    """Wherever the leaving endpoint answered, the heir does afterwards, or the name is free."""
+    heirs = [replace(record, target=regional_name(SECOND_ENDPOINT)) for record in wanted]
+    plan = plan_zone([], found, ENDPOINT, holder_of, kept=kept, successors=heirs)
+    after = applied(found, plan.changes)
+
+    assert plan.conflicts == ()
+    for name in {record.name for record in found if record.endpoint_id == ENDPOINT}:
+        here = {record for record in after if record.name == name}
+        if name in kept:
+            assert here == {record for record in found if record.name == name}
+            continue
+        assert all(record.endpoint_id != ENDPOINT for record in here)
+        staying = {record for record in found if record.name == name and record.endpoint_id != ENDPOINT}
+        wants = {record for record in heirs if record.name == name}
+        is_free = not any(
+            "CNAME" in (one.type, other.type) or one.type == other.type for one in wants for other in staying
+        )
+        assert here == staying | (wants if is_free else set())
+    assert {record for record in found if record.endpoint_id != ENDPOINT} <= set(after)
+    assert plan_zone([], after, ENDPOINT, holder_of, kept=kept, successors=heirs).changes == ()
+
+
+def test_of_two_heirs_the_first_in_line_gets_the_name() -> None:
+    first, second = cname(TARGETS[1]), cname(TARGETS[3])
+    plan = plan_zone([], [cname()], ENDPOINT, holder_of, successors=[first, second])
+
+    assert plan.changes == (RecordChange(ChangeAction.UPSERT, first),)
 
 
 @given(wantings)
 def test_coming_and_leaving_an_empty_zone_leaves_it_empty(wanted: list[Record]) -> None:
-    there = applied([], plan_present(wanted, [], ENDPOINT, holder_of).changes)
+    there = applied([], plan_zone(wanted, [], ENDPOINT, holder_of).changes)
 
     assert set(there) == set(wanted)
-    assert applied(there, plan_absent(there, ENDPOINT)) == []
+    assert applied(there, plan_zone([], there, ENDPOINT, holder_of).changes) == []
 
 
 def test_a_name_becomes_a_cname_and_the_apex_an_alias() -> None:
@@ -215,13 +259,14 @@ def test_the_consumers_own_records_at_the_apex_stand_beside_ours() -> None:
         (alias(type_="AAAA"), alias(TARGETS[1]), f"{ZONE} is held by {SECOND_ENDPOINT}, which is in use"),
         (cname(), cname(TARGETS[3]), f"{API} has a CNAME record to {TARGETS[3]} that Autopilot did not write"),
         (cname(), text(API), f"{API} has a TXT record"),
+        (cname(), replace(cname(), set_identifier="blue"), f"{API} has a CNAME record to"),
         (alias(), Record(ZONE, "A", "10.20.1.31", 60), f"{ZONE} has a A record to 10.20.1.31"),
         (alias(), Record(ZONE, "AAAA", "fd00::31", 60), f"{ZONE} has a AAAA record to fd00::31"),
         (alias(name=API), cname("nlb.example.net"), f"{API} has a CNAME record to nlb.example.net"),
     ],
 )
 def test_a_name_that_others_hold_stays_theirs(wanted: Record, found: Record, sentence: str) -> None:
-    plan = plan_present([wanted], [found], ENDPOINT, holder_of)
+    plan = plan_zone([wanted], [found], ENDPOINT, holder_of)
 
     assert plan.changes == ()
     assert len(plan.conflicts) == 1
@@ -230,7 +275,7 @@ def test_a_name_that_others_hold_stays_theirs(wanted: Record, found: Record, sen
 
 def test_one_name_in_dispute_does_not_keep_the_others_waiting() -> None:
     ledger = cname(name=f"ledger.{ZONE}")
-    plan = plan_present([cname(), ledger], [cname(TARGETS[1])], ENDPOINT, holder_of)
+    plan = plan_zone([cname(), ledger], [cname(TARGETS[1])], ENDPOINT, holder_of)
 
     assert plan.changes == (RecordChange(ChangeAction.CREATE, ledger),)
     assert len(plan.conflicts) == 1

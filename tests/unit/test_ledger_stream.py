@@ -18,6 +18,13 @@ SAMPLE = event("invoke-report-status")["Records"][0]["dynamodb"]
 # What rows from before persons, units and reminders were known do not have.
 SINCE_THEN = {name: {"S": ""} for name in ("answered_by", "refusal", "owner_name", "owner_path")}
 
+# And what rows from before the path to the endpoint was looked at do not have.
+LATER = {
+    **{name: {"L": []} for name in ("names", "leaving", "also_vpcs", "checks")},
+    **{name: {"S": ""} for name in ("regional_name", "regional_zone_id")},
+    "checked_at": {"NULL": True},
+}
+
 
 def record(before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[str, Any]:
     images = {"OldImage": before, "NewImage": after}
@@ -58,7 +65,8 @@ def test_the_sample_invocation_has_what_the_ledger_writes(image: str) -> None:
 
     counters = {name: SAMPLE[image][name] for name in ("version", "reported_version")}
     acceptance = {"acceptance": {"M": SINCE_THEN | SAMPLE[image]["acceptance"]["M"]}}
-    assert written | counters == SAMPLE[image] | acceptance
+    dns = {"dns": {"M": LATER | SAMPLE[image]["dns"]["M"]}, "vpc_id": {"S": row.dns.vpc_id}}
+    assert written | counters == SAMPLE[image] | acceptance | dns
 
 
 def test_a_row_from_before_there_were_persons_units_and_reminders_is_read() -> None:

@@ -10,6 +10,7 @@ from autopilot.aws.queues import SqsQueue
 from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.wake_up import SeenBy, WakeUp
 from autopilot.messages import work_off
+from tests.events import event
 
 FIRST, SECOND, THIRD = (
     WakeUp("vpce-svc-0fa57c0de5e41ce01", f"vpce-0e1f2a3b4c5d6e70{number}", None, None, SeenBy.EVENT)
@@ -126,9 +127,9 @@ def test_a_batch_that_fails_altogether_is_answered_and_not_raised() -> None:
 
 def test_an_event_that_wakes_nobody_is_done() -> None:
     seen: list[WakeUp] = []
-    stack_event = json.dumps({"detail-type": "CloudFormation Stack Status Change"})
+    refused = json.dumps(event("create-refused-unauthorized"))
 
-    assert failed(work_off(batch([stack_event]), Visibility().as_queue(), work(seen=seen))) == []
+    assert failed(work_off(batch([refused]), Visibility().as_queue(), work(seen=seen))) == []
     assert seen == []
 
 

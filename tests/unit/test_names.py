@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from autopilot.domain.names import MalformedName, Name, parse_names
+from autopilot.domain.names import MalformedName, Name, covers, parse_names
 from tests.unit.examples import ZONE
 
 LONGEST_LABEL = "a" * 63
@@ -61,8 +61,6 @@ def test_only_the_zone_itself_is_the_apex() -> None:
         "pay-.example.com",
         "pay ments.example.com",
         "payments.example.com\n",
-        "bücher.example.com",
-        "\u212aelvin.example.com",
         "https://example.com",
         f"a{LONGEST_LABEL}.example.com",
         ".".join([LONGEST_LABEL] * 4),
@@ -94,8 +92,6 @@ def test_a_zone_that_is_no_domain_name_is_refused(zone: str) -> None:
         "api.@",
         "@@",
         "api,ledger",
-        "büro",
-        "\u212aelvin",
         "$(reboot)",
         f"a{LONGEST_LABEL}",
         ".".join([LONGEST_LABEL] * 4),
@@ -107,6 +103,46 @@ def test_a_record_that_is_no_name_is_refused_and_takes_the_good_ones_with_it(rec
         parse_names(ZONE, f"fine {record}")
 
     assert f"record {record!r} is no DNS label relative to {ZONE!r}; expected labels" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("zone", "record", "ascii_form"),
+    [
+        ("bücher.example.com", "api", "xn--bcher-kva.example.com"),
+        ("\u212aelvin.example.com", "api", "kelvin.example.com"),
+        (ZONE, "büro", "xn--bro-hoa"),
+        (ZONE, "\u212aelvin", "kelvin"),
+    ],
+)
+def test_an_internationalised_name_is_asked_for_in_its_ascii_form(zone: str, record: str, ascii_form: str) -> None:
+    with pytest.raises(MalformedName, match=f"is not in ASCII form; write it as '{ascii_form}'"):
+        parse_names(zone, record)
+
+
+def test_the_ascii_form_of_an_internationalised_name_is_a_name() -> None:
+    assert parse_names("xn--bcher-kva.example.com", "xn--bro-hoa @") == (
+        Name("xn--bro-hoa.xn--bcher-kva.example.com", "xn--bcher-kva.example.com"),
+        Name("xn--bcher-kva.example.com", "xn--bcher-kva.example.com"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("general", "name", "is_covered"),
+    [
+        ("api.example.com", "api.example.com", True),
+        ("*.example.com", "api.example.com", True),
+        ("*.example.com", "*.example.com", True),
+        ("*.example.com", "example.com", False),
+        ("*.example.com", "v2.api.example.com", False),
+        ("*.api.example.com", "*.example.com", False),
+        ("*.example.com", "*.api.example.com", False),
+        ("api.example.com", "*.example.com", False),
+        ("", "example.com", False),
+        ("*.com", "*.com", True),
+    ],
+)
+def test_a_wildcard_covers_one_label(general: str, name: str, is_covered: bool) -> None:
+    assert covers(general, name) is is_covered
 
 
 def test_a_name_has_at_most_253_characters() -> None:

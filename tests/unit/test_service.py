@@ -58,7 +58,10 @@ def test_a_service_may_declare_nothing() -> None:
         ({"autopilot:records": "api"}, "autopilot:records is set but autopilot:zone is not"),
         ({"autopilot:zone": "*.example.com", "autopilot:records": "api"}, "zone '*.example.com' is no domain name"),
         ({"autopilot:zone": ZONE, "autopilot:records": "api ledger."}, "record 'ledger.' is no DNS label"),
-        (DECLARED | {"autopilot:zones": ZONE}, "unknown tag 'autopilot:zones'; expected autopilot:zone and"),
+        (
+            DECLARED | {"autopilot:zones": ZONE},
+            "unknown tag 'autopilot:zones'; expected one of autopilot:zone, autopilot:records,",
+        ),
     ],
 )
 def test_a_wrong_declaration_is_a_problem_and_declares_nothing(tags: dict[str, str], problem: str) -> None:

@@ -27,6 +27,9 @@ PROPERTIES = {
     "AWS_REGION": "region",
     "MAX_DISRUPTIONS_PERCENT": "max_disruptions",
     "HELD_REMINDER_HOURS": "held_reminder",
+    "NAME_GRACE_HOURS": "name_grace",
+    "DRIFT_CHECK_HOURS": "drift_check",
+    "FOREIGN_DRIFT_CHECK_HOURS": "foreign_drift_check",
 }
 BESIDE = {"MAX_DISRUPTIONS": {"MAX_DISRUPTIONS_PERCENT": "10"}, "MAX_DISRUPTIONS_PERCENT": {"MAX_DISRUPTIONS": "5"}}
 
@@ -44,6 +47,12 @@ RIGHT: list[tuple[str, str, Any]] = [
     ("HELD_REMINDER_HOURS", "0", None),
     ("HELD_REMINDER_HOURS", "24", timedelta(days=1)),
     ("HELD_REMINDER_HOURS", "8760", timedelta(days=365)),
+    ("NAME_GRACE_HOURS", "0", timedelta()),
+    ("NAME_GRACE_HOURS", "24", timedelta(days=1)),
+    ("DRIFT_CHECK_HOURS", "1", timedelta(hours=1)),
+    ("FOREIGN_DRIFT_CHECK_HOURS", "24", timedelta(days=1)),
+    ("PUBLIC_RESOLVER", "", ""),
+    ("PUBLIC_RESOLVER", "127.0.0.1:5353", "127.0.0.1:5353"),
     ("MANAGE_PERMISSIONS", "true", True),
     ("MANAGE_PERMISSIONS", "false", False),
     ("ORGANIZATION_ID", "", ""),
@@ -82,6 +91,10 @@ WRONG = {
     "MAX_DISRUPTIONS": ["", "-1", "5.0", "five"],
     "MAX_DISRUPTIONS_PERCENT": ["", "-1", "101", "10%"],
     "HELD_REMINDER_HOURS": ["", "-1", "8761", "1d"],
+    "NAME_GRACE_HOURS": ["", "-1", "8761", "1d"],
+    "DRIFT_CHECK_HOURS": ["", "0", "8761", "hourly"],
+    "FOREIGN_DRIFT_CHECK_HOURS": ["", "0", "8761", "daily"],
+    "PUBLIC_RESOLVER": ["dns.example.com", "127.0.0.1:", "::1", "127.0.0.1 "],
     "MANAGE_PERMISSIONS": ["", "True", "yes", "1"],
     "ORGANIZATION_ID": ["autopilot01", "o-x", f"{ORGANIZATION} ", UNIT],
     "ORGANIZATIONS_ROLE_ARN": ["look-up-accounts", TOPIC, ROLE.replace("role", "user"), f"{ROLE} {ROLE}"],

@@ -99,8 +99,8 @@ WAKE_UPS: dict[str, tuple[WakeUp, ...]] = {
         seen(SERVICE, SECOND_ENDPOINT, by=SeenBy.NOTIFICATION),
     ),
     "notification-without-ids": (SOMETHING_CHANGED,),
-    "stack-status-change": (),
-    "stack-status-change-of-autopilot": (),
+    "stack-status-change": (seen(None, None, CONSUMER, REGION),),
+    "stack-status-change-of-autopilot": (seen(None, None, PROVIDER, REGION),),
     "wake-up-waiting": (WakeUp(SERVICE, ENDPOINT, CONSUMER, REGION, SeenBy.EVENT, 2, 15),),
 }
 

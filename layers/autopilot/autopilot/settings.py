@@ -56,6 +56,27 @@ class Settings:
         return timedelta(hours=hours) if hours else None
 
     @property
+    def name_grace(self) -> timedelta:
+        """How long names stay that a service no longer declares."""
+        return timedelta(hours=self._number("NAME_GRACE_HOURS", 0, 8760, "a number of hours from 0 to 8760"))
+
+    @property
+    def drift_check(self) -> timedelta:
+        """How often the DNS of the organization's own accounts is compared with what it should be."""
+        return timedelta(hours=self._number("DRIFT_CHECK_HOURS", 1, 8760, "a number of hours from 1 to 8760"))
+
+    @property
+    def foreign_drift_check(self) -> timedelta:
+        """As `drift_check`, for accounts outside the organization."""
+        return timedelta(hours=self._number("FOREIGN_DRIFT_CHECK_HOURS", 1, 8760, "a number of hours from 1 to 8760"))
+
+    @property
+    def public_resolver(self) -> str:
+        """Who is asked about public DNS; an empty text for the runtime's own resolver."""
+        pattern = r"([0-9]{1,3}(\.[0-9]{1,3}){3}(:[0-9]{1,5})?)?"
+        return self._matching("PUBLIC_RESOLVER", pattern, "an IPv4 address, with :port perhaps, or nothing")
+
+    @property
     def manage_permissions(self) -> bool:
         return self._read("MANAGE_PERMISSIONS", {"true": True, "false": False}.__getitem__, "true or false")
 

@@ -51,8 +51,8 @@ def read_wake_ups(body: str) -> tuple[WakeUp, ...]:
     - the SNS envelope of a connection notification. AWS does not publish what is in it, so ids are found by
       their pattern, and a notification without any means "something changed": one wake-up without ids;
     - a wake-up of our own (`WakeUp.to_body`);
-    - EventBridge's "CloudFormation Stack Status Change": (). It says that a consumer's role may have come, but
-      names a stack and no connection; the sweep finds the connections that wait for a role.
+    - EventBridge's "CloudFormation Stack Status Change": a consumer's role may have come. It names a stack and no
+      connection: one wake-up about the account that AWS says it is from.
 
     Raises UnreadableEvent, and nothing else, for whatever is not one of these.
     """
@@ -66,7 +66,8 @@ def read_wake_ups(body: str) -> tuple[WakeUp, ...]:
         case {"detail-type": "AWS API Call via CloudTrail"}:
             return _of_call(message, _object_in(message, "detail"))
         case {"detail-type": "CloudFormation Stack Status Change"}:
-            return ()
+            account = _matching(_ACCOUNT, message.get("account"), "the event's account")
+            return (WakeUp(None, None, account, _matching(_REGION, message.get("region"), "the region"), SeenBy.EVENT),)
         case {"Type": "Notification", "Message": str(text)}:
             return _of_notification(text)
     raise UnreadableEvent(

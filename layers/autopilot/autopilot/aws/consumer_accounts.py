@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,13 +13,15 @@ import boto3
 from botocore.exceptions import ClientError
 
 from autopilot.aws.calls import CONFIG, calling, code_of
+from autopilot.aws.consumer_network import read_network
 from autopilot.aws.hosted_zones import Route53HostedZones
 from autopilot.aws.memory import Memory
-from autopilot.domain.connection import AwsState, NetworkInterface
+from autopilot.domain.connection import AwsState, DnsEntry
 from autopilot.domain.dns_plan import Autopilot
-from autopilot.domain.endpoint import DnsEntry, Endpoint
+from autopilot.domain.endpoint import CONSENT_TAG, Endpoint
 from autopilot.domain.failures import NoConsumerRole
 from autopilot.domain.mode import Mode
+from autopilot.domain.network import Network
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -68,25 +70,18 @@ class AwsConsumerAccount:
                 raise
         return _endpoint(found[0], self.region) if found else None
 
-    def interfaces(self, endpoint: Endpoint) -> Sequence[NetworkInterface]:
-        if not endpoint.interface_ids:
-            return ()
-        with calling("DescribeNetworkInterfaces", endpoint.endpoint_id):
-            found = self.ec2.describe_network_interfaces(NetworkInterfaceIds=endpoint.interface_ids)[
-                "NetworkInterfaces"
-            ]
-        with calling("DescribeSubnets", endpoint.endpoint_id):
-            subnet_ids = sorted({interface["SubnetId"] for interface in found})
-            subnets = self.ec2.describe_subnets(SubnetIds=subnet_ids)["Subnets"]
-        zone_of = {subnet["SubnetId"]: subnet["AvailabilityZoneId"] for subnet in subnets}
-        return tuple(
-            NetworkInterface(
-                interface["NetworkInterfaceId"],
-                interface.get("PrivateIpAddress") or interface.get("Ipv6Address", ""),
-                zone_of[interface["SubnetId"]],
-            )
-            for interface in sorted(found, key=lambda interface: interface["NetworkInterfaceId"])
-        )
+    def enable_private_dns(self, endpoint_id: str) -> None:
+        with calling("ModifyVpcEndpoint", endpoint_id):
+            self.ec2.modify_vpc_endpoint(VpcEndpointId=endpoint_id, PrivateDnsEnabled=True)
+
+    def consents(self, vpc_id: str, account: str) -> bool:
+        with calling("DescribeVpcs", vpc_id):
+            vpcs = self.ec2.describe_vpcs(VpcIds=[vpc_id])["Vpcs"]
+        tags = {tag["Key"]: tag["Value"] for vpc in vpcs for tag in vpc.get("Tags", [])}
+        return account in tags.get(CONSENT_TAG, "").split()
+
+    def network(self, endpoint: Endpoint) -> Network:
+        return read_network(self.ec2, endpoint)
 
 
 class AwsConsumerAccounts:
@@ -107,6 +102,9 @@ class AwsConsumerAccounts:
         entered = self._enter(account, region)
         self._entered.keep((account, region), entered, _SESSION)
         return entered
+
+    def leave(self, account: str, region: str) -> bool:
+        return self._entered.forget((account, region))
 
     def _enter(self, account: str, region: str) -> AwsConsumerAccount:
         """The role's name holds provider and Region, so that several stacks never collide."""

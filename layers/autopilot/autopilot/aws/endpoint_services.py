@@ -9,7 +9,7 @@ from itertools import batched
 from typing import TYPE_CHECKING
 
 from autopilot.aws.calls import calling
-from autopilot.domain.connection import AwsState, Connection, ConnectionRef
+from autopilot.domain.connection import AwsState, Connection, ConnectionRef, DnsEntry
 from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.service import EndpointService
 from autopilot.use_cases.ports import Refusal
@@ -163,6 +163,11 @@ class Ec2EndpointServices:
             found.get("VpcEndpointRegion") or self._ec2.meta.region_name,
             AwsState.from_wire(found["VpcEndpointState"]),
             found.get("CreationTimestamp"),
+            tuple(
+                DnsEntry(entry["DnsName"], entry.get("HostedZoneId", ""))
+                for entry in found.get("DnsEntries", [])
+                if "DnsName" in entry
+            ),
         )
 
 

@@ -9,12 +9,13 @@ from botocore.exceptions import ClientError
 
 from autopilot.aws.calls import calling, code_of
 from autopilot.domain.dns_plan import HostedZone, Record, RecordChange
-from autopilot.use_cases.ports import ZoneInVpc
+from autopilot.domain.shadowing import ZoneInVpc
+from autopilot.use_cases.ports import ZoneQuota
 
 if TYPE_CHECKING:
     from mypy_boto3_route53 import Route53Client
     from mypy_boto3_route53.literals import RRTypeType, VPCRegionType
-    from mypy_boto3_route53.type_defs import ResourceRecordSetOutputTypeDef, ResourceRecordSetTypeDef
+    from mypy_boto3_route53.type_defs import ResourceRecordSetOutputTypeDef, ResourceRecordSetTypeDef, VPCTypeDef
 
 _COMMENT = "Made by PrivateLink Autopilot, and removed by it with the last endpoint whose name it holds"
 _STAR = "\\052"
@@ -48,27 +49,34 @@ class Route53HostedZones:
             following = {"DNSName": page.get("NextDNSName", ""), "HostedZoneId": page.get("NextHostedZoneId", "")}
             start = following if page["IsTruncated"] else {}
 
-    def in_vpc(self, zone_name: str, vpc_id: str) -> ZoneInVpc | None:
-        token: dict[str, str] = {}
-        while True:
-            with calling("ListHostedZonesByVPC", f"{zone_name} in {vpc_id}"):
+    def of_vpc(self, vpc_id: str) -> Sequence[ZoneInVpc]:
+        return tuple(self._of_vpc(vpc_id))
+
+    def _of_vpc(self, vpc_id: str) -> Iterator[ZoneInVpc]:
+        token: dict[str, str] = {"NextToken": ""}
+        while token:
+            following = {name: value for name, value in token.items() if value}
+            with calling("ListHostedZonesByVPC", vpc_id):
                 page = self._route53.list_hosted_zones_by_vpc(
-                    VPCId=vpc_id, VPCRegion=self._region, MaxItems="100", **token
+                    VPCId=vpc_id, VPCRegion=self._region, MaxItems="100", **following
                 )
             for zone in page["HostedZoneSummaries"]:
-                if _name(zone["Name"]) == zone_name:
-                    account, service = zone["Owner"].get("OwningAccount"), zone["Owner"].get("OwningService")
-                    return ZoneInVpc(zone["HostedZoneId"], service or account or "unknown", account == self._account)
-            if not page.get("NextToken"):
-                return None
-            token = {"NextToken": page["NextToken"]}
+                account, service = zone["Owner"].get("OwningAccount"), zone["Owner"].get("OwningService")
+                owner = service or account or "unknown"
+                yield ZoneInVpc(zone["HostedZoneId"], _name(zone["Name"]), owner, account == self._account)
+            token = {"NextToken": page["NextToken"]} if page.get("NextToken") else {}
+
+    def quota(self) -> ZoneQuota:
+        with calling("GetAccountLimit", self._account):
+            answer = self._route53.get_account_limit(Type="MAX_HOSTED_ZONES_BY_OWNER")
+        return ZoneQuota(answer["Count"], answer["Limit"]["Value"])
 
     def create(self, zone_name: str, vpc_id: str, reference: str) -> HostedZone | None:
         with calling("CreateHostedZone", f"{zone_name} for {vpc_id}"):
             try:
                 answer = self._route53.create_hosted_zone(
                     Name=zone_name,
-                    VPC={"VPCId": vpc_id, "VPCRegion": self._region},
+                    VPC=self._vpc(vpc_id),
                     CallerReference=reference,
                     HostedZoneConfig={"Comment": _COMMENT, "PrivateZone": True},
                 )
@@ -123,6 +131,43 @@ class Route53HostedZones:
                     return True
                 raise
 
+    def associate(self, zone_id: str, vpc_id: str) -> bool:
+        with calling("AssociateVPCWithHostedZone", f"{zone_id} and {vpc_id}"):
+            try:
+                self._route53.associate_vpc_with_hosted_zone(HostedZoneId=zone_id, VPC=self._vpc(vpc_id))
+            except ClientError as error:
+                if code_of(error) == "ConflictingDomainExists":
+                    return False
+                raise
+        return True
+
+    def disassociate(self, zone_id: str, vpc_id: str) -> None:
+        with calling("DisassociateVPCFromHostedZone", f"{zone_id} and {vpc_id}"):
+            try:
+                self._route53.disassociate_vpc_from_hosted_zone(HostedZoneId=zone_id, VPC=self._vpc(vpc_id))
+            except ClientError as error:
+                if code_of(error) not in ("VPCAssociationNotFound", "NoSuchHostedZone"):
+                    raise
+
+    def authorize(self, zone_id: str, vpc_id: str, region: str) -> None:
+        with calling("CreateVPCAssociationAuthorization", f"{zone_id} and {vpc_id}"):
+            self._route53.create_vpc_association_authorization(
+                HostedZoneId=zone_id, VPC={"VPCId": vpc_id, "VPCRegion": cast("VPCRegionType", region)}
+            )
+
+    def withdraw_authorization(self, zone_id: str, vpc_id: str, region: str) -> None:
+        with calling("DeleteVPCAssociationAuthorization", f"{zone_id} and {vpc_id}"):
+            try:
+                self._route53.delete_vpc_association_authorization(
+                    HostedZoneId=zone_id, VPC={"VPCId": vpc_id, "VPCRegion": cast("VPCRegionType", region)}
+                )
+            except ClientError as error:
+                if code_of(error) not in ("VPCAssociationAuthorizationNotFound", "NoSuchHostedZone"):
+                    raise
+
+    def _vpc(self, vpc_id: str) -> VPCTypeDef:
+        return {"VPCId": vpc_id, "VPCRegion": self._region}
+
 
 def _id(zone_id: str) -> str:
     return zone_id.removeprefix("/hostedzone/")
@@ -134,11 +179,13 @@ def _name(name: str) -> str:
 
 def _record(record_set: ResourceRecordSetOutputTypeDef) -> Record:
     name, kind = _name(record_set["Name"]), str(record_set["Type"])
+    one_of_several = record_set.get("SetIdentifier", "")
     if alias := record_set.get("AliasTarget"):
-        return Record(name, kind, _name(alias["DNSName"]), alias_zone_id=alias["HostedZoneId"])
+        target, alias_zone_id = _name(alias["DNSName"]), alias["HostedZoneId"]
+        return Record(name, kind, target, alias_zone_id=alias_zone_id, set_identifier=one_of_several)
     values = [value["Value"] for value in record_set.get("ResourceRecords", [])]
     target = _name(values[0]) if kind == "CNAME" and len(values) == 1 else " ".join(values)
-    return Record(name, kind, target, ttl=record_set.get("TTL"))
+    return Record(name, kind, target, ttl=record_set.get("TTL"), set_identifier=one_of_several)
 
 
 def _record_set(record: Record) -> ResourceRecordSetTypeDef:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 BY_ENDPOINT = "by-endpoint"
+BY_OWNER = "by-owner"
+# What a key of the index has while the VPC is not known.
+_NO_VPC = "unknown"
 _KEPT_AFTER_THE_END = timedelta(days=400)
 
 
@@ -51,6 +54,22 @@ class LedgerTable:
 
     def rows_of(self, service_id: str) -> Iterator[LedgerRow]:
         return map(read_row, self._query(service_id))
+
+    def rows_in(self, owner: str, vpc_id: str | None = None) -> Sequence[LedgerRow]:
+        condition, values = "#owner = :owner", {":owner": serialize(owner)}
+        if vpc_id:
+            condition, values[":vpc"] = f"{condition} AND vpc_id = :vpc", serialize(vpc_id)
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName=BY_OWNER,
+            KeyConditionExpression=condition,
+            ExpressionAttributeNames={"#owner": "owner"},
+            ExpressionAttributeValues=values,
+        )
+        with calling("Query", f"{self._table} for {owner}"):
+            items = [item for page in pages for item in page["Items"]]
+        refs = [ConnectionRef(item["service_id"]["S"], item["endpoint_id"]["S"]) for item in items]
+        return tuple(self.rows(refs).values())
 
     def find(self, endpoint_id: str) -> ConnectionRef | None:
         with calling("Query", f"{self._table} for {endpoint_id}"):
@@ -182,6 +201,7 @@ class LedgerTable:
             ":created": created_at,
             ":title": row.service_title,
             ":seen": str(row.seen_by),
+            ":vpc": (isinstance(facet, DnsFacet) and facet.vpc_id) or _NO_VPC,
             ":zero": 0,
             ":one": 1,
         }
@@ -190,6 +210,7 @@ class LedgerTable:
         if row.version:
             condition, values[":read"], names["#value"] = "#facet.#value = :read", str(read), "value"
         end = _end_of(facet)
+        vpc = ", vpc_id = :vpc" if name == "dns" else ", vpc_id = if_not_exists(vpc_id, :vpc)"
         keeping = " REMOVE delete_at" if name == "dns" else " REMOVE reminders"
         if end:
             values[":end"], keeping = int((end + _KEPT_AFTER_THE_END).timestamp()), ", delete_at = :end"
@@ -198,7 +219,7 @@ class LedgerTable:
                 answer = self._dynamodb.update_item(
                     TableName=self._table,
                     Key=key_of(row.ref),
-                    UpdateExpression=_UPDATE + keeping,
+                    UpdateExpression=_UPDATE + vpc + keeping,
                     ConditionExpression=condition,
                     ExpressionAttributeNames=names,
                     ExpressionAttributeValues={name: serialize(value) for name, value in values.items()},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -64,11 +64,19 @@ def read_row(item: Mapping[str, Any]) -> LedgerRow:
             dns["reason"],
             dns["vpc_id"],
             tuple(dns["zones"]),
-            tuple((name, target) for name, target in dns["records"]),
+            _pairs(dns["records"]),
             tuple(dns["change_ids"]),
             tuple(NetworkInterface(**interface) for interface in dns["interfaces"]),
             dns["would"],
             _timeline(dns),
+            # A row from before these were known has none of them.
+            names=_pairs(dns.get("names", ())),
+            leaving=_moments(dns.get("leaving", ())),
+            also_vpcs=tuple(dns.get("also_vpcs", ())),
+            checks=tuple(dns.get("checks", ())),
+            checked_at=datetime.fromisoformat(dns["checked_at"]) if dns.get("checked_at") else None,
+            regional_name=dns.get("regional_name", ""),
+            regional_zone_id=dns.get("regional_zone_id", ""),
         ),
         version=int(fields["version"]),
         reported_version=int(fields["reported_version"]),
@@ -89,7 +97,15 @@ def read_notice(item: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _timeline(facet: Mapping[str, Any]) -> tuple[Moment, ...]:
-    return tuple(Moment(datetime.fromisoformat(moment["at"]), moment["what"]) for moment in facet["timeline"])
+    return _moments(facet["timeline"])
+
+
+def _moments(items: Iterable[Mapping[str, Any]]) -> tuple[Moment, ...]:
+    return tuple(Moment(datetime.fromisoformat(moment["at"]), moment["what"]) for moment in items)
+
+
+def _pairs(items: Iterable[Sequence[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in items)
 
 
 def key_of(ref: ConnectionRef) -> dict[str, Any]:

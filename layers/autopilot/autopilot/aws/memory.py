@@ -23,3 +23,7 @@ class Memory[K, T]:
         if len(self._kept) >= self._most:
             del self._kept[next(iter(self._kept))]
         self._kept[key] = (self._clock() + fresh_for, value)
+
+    def forget(self, key: K) -> bool:
+        """False where there was nothing to forget."""
+        return self._kept.pop(key, None) is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -63,7 +63,10 @@ class Acceptance(StrEnum):
 
 
 class Dns(StrEnum):
-    """What became of the names in the consumer's VPC. converge_dns alone writes it."""
+    """What became of the names in the consumer's VPC. converge_dns alone writes it.
+
+    DECLINED: the endpoint's own tags say that its account wants no names written.
+    """
 
     NONE = "none"
     WAITING = "waiting"
@@ -71,6 +74,7 @@ class Dns(StrEnum):
     CONSUMERS_OWN = "consumers-own"
     NO_ROLE = "no-role"
     UNDECLARED = "undeclared"
+    DECLINED = "declined"
     BLOCKED = "blocked"
     ABSENT = "absent"
 
@@ -127,7 +131,7 @@ def _status_of_available(acceptance: Acceptance, dns: Dns) -> Status | None:
     match dns:
         case Dns.PRESENT | Dns.CONSUMERS_OWN:
             return Status.READY
-        case Dns.NO_ROLE | Dns.UNDECLARED:
+        case Dns.NO_ROLE | Dns.UNDECLARED | Dns.DECLINED:
             return Status.CONNECTED
         case Dns.BLOCKED:
             return Status.DNS_BLOCKED
@@ -147,11 +151,20 @@ class ConnectionRef:
 
 
 @dataclass(frozen=True, slots=True)
+class DnsEntry:
+    """One of an endpoint's DNS names, without a trailing dot, and the hosted zone an alias to it names."""
+
+    name: str
+    hosted_zone_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
     """A row of DescribeVpcEndpointConnections. It never shows the consumer's VPC.
 
     owner: 12 digits, and the only account id a decision may be based on.
-    region: the endpoint's Region.
+    region: the endpoint's Region. dns_entries: the endpoint's, as far as the list shows them, and no part of what the
+    ledger keeps.
     """
 
     ref: ConnectionRef
@@ -159,6 +172,7 @@ class Connection:
     region: str
     state: AwsState
     created_at: datetime | None = None
+    dns_entries: tuple[DnsEntry, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +242,12 @@ class NetworkInterface:
 class DnsFacet:
     """What Autopilot wrote for this endpoint and what it would take to do more.
 
-    vpc_id: the consumer VPC. zones: names of the zones written to. records: name → target.
-    change_ids: the Route 53 changes not yet seen INSYNC. reason: a sentence.
+    vpc_id: the consumer VPC. zones: names of the zones written to. names: fqdn → zone, as the service declares them.
+    records: name → target. leaving: names that the service no longer declares, each with the moment that was seen.
+    also_vpcs: the other VPCs that our zones were associated with for this endpoint, as its tag names them.
+    change_ids: the Route 53 changes not yet seen INSYNC. reason: a sentence. checks: sentences about the path to the
+    endpoint, each with its fix. checked_at: when the account was last looked into. regional_name, regional_zone_id:
+    the endpoint's own DNS entry, where only the provider's list told it.
     """
 
     value: Dns = Dns.NONE
@@ -241,6 +259,22 @@ class DnsFacet:
     interfaces: tuple[NetworkInterface, ...] = ()
     would: str = ""
     timeline: tuple[Moment, ...] = ()
+    names: tuple[tuple[str, str], ...] = ()
+    leaving: tuple[Moment, ...] = ()
+    also_vpcs: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    checked_at: datetime | None = None
+    regional_name: str = ""
+    regional_zone_id: str = ""
+
+    @property
+    def since(self) -> datetime | None:
+        """When the facet got its value."""
+        return self.timeline[-1].at if self.timeline else None
+
+    def names_due(self, now: datetime, grace: timedelta) -> tuple[str, ...]:
+        """The names that left the service's declaration long enough ago to go."""
+        return tuple(moment.what for moment in self.leaving if now - moment.at >= grace)
 
     def became(self, value: Dns, now: datetime, **changes: object) -> DnsFacet:
         """The facet at its new value. What is not given keeps its value, except reason and would."""

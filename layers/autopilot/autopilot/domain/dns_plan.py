@@ -8,7 +8,7 @@ after a crash between two calls or the loss of the ledger.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -30,7 +30,8 @@ class Record:
     """A CNAME, or an alias A or AAAA.
 
     name and target are lower case without a trailing dot; `*` is itself, not `\\052`. ttl is in seconds and
-    None for an alias; alias_zone_id is the target's hosted zone and None for a CNAME.
+    None for an alias; alias_zone_id is the target's hosted zone and None for a CNAME. set_identifier: of a record
+    that is one of several under its name and type (weighted, by latency …); Autopilot writes none of those.
     """
 
     name: str
@@ -38,10 +39,13 @@ class Record:
     target: str
     ttl: int | None = None
     alias_zone_id: str | None = None
+    set_identifier: str = ""
 
     @property
     def endpoint_id(self) -> str | None:
-        return endpoint_of_target(self.target)
+        """The endpoint that the record alone leads to, or None where it is none of the kind that Autopilot writes."""
+        is_of_our_kind = self.type in _ADDRESSES and not self.set_identifier and " " not in self.target
+        return endpoint_of_target(self.target) if is_of_our_kind else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +72,16 @@ class Autopilot:
 
     def owns(self, zone: HostedZone, vpc_id: str | None = None) -> bool:
         """Whether this Autopilot made the zone, for this VPC or, without one, for any."""
+        made_for = self.vpc_of(zone)
+        return made_for is not None and vpc_id in (None, made_for)
+
+    def vpc_of(self, zone: HostedZone) -> str | None:
+        """The VPC that this Autopilot made the zone for; None when somebody else made it."""
         scheme, *origin = zone.caller_reference.split(":")
         if scheme != _SCHEME or len(origin) != 5:
-            return False
+            return None
         account, region, made_for, digest, _ = origin
-        return (account, region, digest) == (self.account, self.region, _digest(zone.name)) and vpc_id in (
-            None,
-            made_for,
-        )
+        return made_for if (account, region, digest) == (self.account, self.region, _digest(zone.name)) else None
 
     def reference(self, vpc_id: str, zone_name: str, n: int) -> str:
         """The `CallerReference` of a zone of this name for this VPC. n: one that was never used for it before.
@@ -131,10 +137,20 @@ class NoRegionalName(Exception):
         super().__init__(f"{endpoint_id} has no Regional DNS name yet")
 
 
-def plan_present(
-    wanted: Sequence[Record], found: Sequence[Record], endpoint_id: str, holder_of: Callable[[str], Holder]
+def plan_zone(
+    wanted: Sequence[Record],
+    found: Sequence[Record],
+    endpoint_id: str,
+    holder_of: Callable[[str], Holder],
+    *,
+    kept: Collection[str] = (),
+    successors: Sequence[Record] = (),
 ) -> ZonePlan:
-    """The changes that make one zone of ours hold the wanted records.
+    """The changes that make one zone of ours hold what this endpoint wants, and nothing else of this endpoint.
+
+    wanted: empty when the endpoint is gone. kept: names of the endpoint that are wanted no longer and stay for now.
+    successors: what other endpoints of this VPC want, the first in line first; a name that this endpoint gives up
+    goes to the first of them in the same batch, so that it never stops resolving.
 
     A record of another name is left alone. One of a wanted name is replaced only if it points to this
     endpoint or to one of ours that is gone; held by anybody else it stays, and becomes a conflict. At the
@@ -142,25 +158,52 @@ def plan_present(
     """
     changes: list[RecordChange] = []
     conflicts: list[str] = []
-    for name in sorted({record.name for record in wanted}):
-        target_state = {record for record in wanted if record.name == name}
-        types = {record.type for record in target_state}
-        present = {
-            record for record in found if record.name == name and ("CNAME" in types or record.type in _ADDRESSES)
-        }
-        holders = {record: _holder(record, endpoint_id, holder_of) for record in present - target_state}
-        taken = [record for record, holder in holders.items() if holder is not Holder.GONE]
-        if taken:
-            conflicts += [_conflict(record, holders[record]) for record in sorted(taken)]
-            continue
-        changes += [RecordChange(ChangeAction.DELETE, record) for record in sorted(holders) if record.type not in types]
-        changes += [_write(record, present) for record in sorted(target_state - present)]
+    names = {record.name for record in wanted}
+    for name in sorted(names):
+        _plan_name(
+            [record for record in wanted if record.name == name], found, endpoint_id, holder_of, changes, conflicts
+        )
+    freed = {record.name for record in found if record.endpoint_id == endpoint_id} - names - set(kept)
+    for name in sorted(freed):
+        heirs = [record for record in successors if record.name == name]
+        heir = [record for record in heirs if record.endpoint_id == heirs[0].endpoint_id]
+        _plan_handover(name, heir, found, endpoint_id, changes)
     return ZonePlan(tuple(changes), tuple(conflicts))
 
 
-def plan_absent(found: Sequence[Record], endpoint_id: str) -> tuple[RecordChange, ...]:
-    """The changes that take this endpoint's records, and no others, out of a zone of ours."""
-    return tuple(RecordChange(ChangeAction.DELETE, record) for record in found if record.endpoint_id == endpoint_id)
+def _plan_name(
+    wanted: Sequence[Record],
+    found: Sequence[Record],
+    endpoint_id: str,
+    holder_of: Callable[[str], Holder],
+    changes: list[RecordChange],
+    conflicts: list[str],
+) -> None:
+    """What one wanted name asks for."""
+    target_state, name = set(wanted), wanted[0].name
+    types = {record.type for record in target_state}
+    present = {record for record in found if record.name == name and ("CNAME" in types or record.type in _ADDRESSES)}
+    holders = {record: _holder(record, endpoint_id, holder_of) for record in present - target_state}
+    taken = [record for record, holder in holders.items() if holder is not Holder.GONE]
+    if taken:
+        conflicts += [_conflict(record, holders[record]) for record in sorted(taken)]
+        return
+    changes += [RecordChange(ChangeAction.DELETE, record) for record in sorted(holders) if record.type not in types]
+    changes += [_write(record, present) for record in sorted(target_state - present)]
+
+
+def _plan_handover(
+    name: str, heir: Sequence[Record], found: Sequence[Record], endpoint_id: str, changes: list[RecordChange]
+) -> None:
+    """The endpoint's records of this name go; what the heir wants comes in their place."""
+    here = {record for record in found if record.name == name}
+    leaving = {record for record in here if record.endpoint_id == endpoint_id}
+    staying = here - leaving
+    if any("CNAME" in (record.type, other.type) or record.type == other.type for record in heir for other in staying):
+        heir = ()
+    types = {record.type for record in heir}
+    changes += [RecordChange(ChangeAction.DELETE, record) for record in sorted(leaving) if record.type not in types]
+    changes += [_write(record, leaving) for record in sorted(heir)]
 
 
 def _write(record: Record, present: Iterable[Record]) -> RecordChange:

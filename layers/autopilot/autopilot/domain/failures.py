@@ -18,7 +18,26 @@ class AwsCallFailed(Exception):
         """Somebody must widen a policy or a quota first; trying again soon cannot help."""
         return self.code in _REFUSALS
 
+    @property
+    def is_of_the_session(self) -> bool:
+        """The credentials are no longer good, as after the role was made anew."""
+        return self.code in _SESSION_ENDED
 
+    @property
+    def is_race(self) -> bool:
+        """Another run removed or changes the zone at this moment; look again."""
+        return self.code in ("NoSuchHostedZone", "PriorRequestNotComplete")
+
+
+_SESSION_ENDED = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "InvalidToken",
+        "UnrecognizedClientException",
+    }
+)
 _REFUSALS = frozenset(
     {
         "AccessDenied",

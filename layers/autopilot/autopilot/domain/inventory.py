@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from autopilot.domain.commands import allow_disruptions
 from autopilot.domain.connection import Dns, LedgerRow, Status
 from autopilot.domain.disruption import Brake
+from autopilot.domain.listener import Certificate
 from autopilot.domain.service import OPT_IN_TAG, OPT_IN_VALUE, EndpointService
 
 _LONGEST_LIST = 50
@@ -53,19 +54,59 @@ def taken_over(service: EndpointService, rows: Sequence[LedgerRow], is_observing
     return "\n".join(lines)
 
 
-def stopped(rows: Sequence[LedgerRow], brake: Brake, region: str, ledger_table: str) -> str:
-    """The brake is on: what would be disconnected, and what a person can do."""
+def stopped(
+    revoked: Sequence[LedgerRow], leaving: Sequence[LedgerRow], brake: Brake, region: str, ledger_table: str
+) -> str:
+    """The brake is on: what would be disconnected or lose its names, and what a person can do."""
+    lines: list[str] = []
+    if revoked:
+        lines.append(
+            f"{len(revoked)} connections would be disconnected, as no entry of the allowlist accepts them any more."
+        )
+    if leaving:
+        lines.append(f"{len(leaving)} connections would lose names that work, as the service declares them no longer.")
     return "\n".join(
         [
-            f"{len(rows)} connections would be disconnected, as no entry of the allowlist accepts them any more.",
+            *lines,
             f"Together with the {brake.taken} of this day that is more than MaxDisruptions allows. "
-            "Nothing was disconnected.",
+            "Nothing was disconnected or removed.",
             "",
-            *_shortened(f"{row.ref} of account {row.connection.owner}: {row.acceptance.reason}" for row in rows),
+            *_shortened(f"{row.ref} of account {row.connection.owner}: {row.acceptance.reason}" for row in revoked),
+            *_shortened(
+                f"{row.ref} of account {row.connection.owner}: {', '.join(moment.what for moment in row.dns.leaving)}"
+                for row in leaving
+            ),
             "",
-            "To keep them, put their entries back. To have them all disconnected:",
+            "To keep them, put their entries or the service's tags back. To have it all done:",
             "",
-            f"    {allow_disruptions(brake.taken + len(rows), region, ledger_table)}",
+            f"    {allow_disruptions(brake.taken + len(revoked) + len(leaving), region, ledger_table)}",
+        ]
+    )
+
+
+def no_longer_managed(service: EndpointService) -> str:
+    """The e-mail after a service was taken out of Autopilot's hands."""
+    return "\n".join(
+        [
+            f"{service.service_id} ({service.title}) no longer has the tag {OPT_IN_TAG}={OPT_IN_VALUE}: hands off.",
+            "Its connections and their names stay as they are, also when their endpoints go.",
+            "",
+            "To have it managed again:",
+            "",
+            f"    aws ec2 create-tags --region {service.region} --resources {service.service_id} "
+            f"--tags Key={OPT_IN_TAG},Value={OPT_IN_VALUE}",
+        ]
+    )
+
+
+def expires(service: EndpointService, certificate: Certificate) -> str:
+    """The e-mail before a certificate ends, or once it has."""
+    names = ", ".join(certificate.names[:_LONGEST_LIST])
+    return "\n".join(
+        [
+            f"The certificate {certificate.arn} of {service.service_id} ({service.title}) ends on "
+            f"{certificate.not_after:%Y-%m-%d %H:%M} UTC.",
+            f"It is for {names}. From then on no client will accept it: renew it, or give the listener another one.",
         ]
     )
 

@@ -32,14 +32,27 @@ def parse_names(zone: str, records: str) -> tuple[Name, ...]:
     Route 53 refuses that. Raises MalformedName.
     """
     apex = zone.removesuffix(".")
+    if not apex.isascii():
+        raise MalformedName(f"zone {zone!r} is not in ASCII form; write it as {_ascii(apex)!r}")
     if not _is_name(apex) or "." not in apex:
         raise MalformedName(f"zone {zone!r} is no domain name; expected one like 'payments.example.com'")
     return tuple(dict.fromkeys(_name(record, apex.lower()) for record in records.split()))
 
 
+def covers(general: str, name: str) -> bool:
+    """Whether a name of a certificate or of AWS's private DNS, `*.` for one label perhaps, is good for a name.
+
+    A wildcard covers one label and not the domain that it stands under (RFC 6125, 6.4.3).
+    """
+    label, _, parent = name.partition(".")
+    return general == name or (general == f"*.{parent}" and label != "*" and bool(label))
+
+
 def _name(record: str, apex: str) -> Name:
     if record == "@":
         return Name(apex, apex)
+    if not record.isascii():
+        raise MalformedName(f"record {record!r} is not in ASCII form; write it as {_ascii(record)!r}")
     if record == apex or record.endswith(f".{apex}"):
         raise MalformedName(
             f"record {record!r} repeats its zone; expected it relative to {apex!r}, or '@' for the zone"
@@ -59,3 +72,11 @@ def _name(record: str, apex: str) -> Name:
 
 def _is_name(text: str) -> bool:
     return len(text) <= _LONGEST_NAME and all(_LABEL.fullmatch(label) for label in text.split("."))
+
+
+def _ascii(text: str) -> str:
+    """How DNS spells an internationalised name; the text itself where there is no such spelling."""
+    try:
+        return text.encode("idna").decode()
+    except UnicodeError:
+        return text

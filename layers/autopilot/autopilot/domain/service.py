@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,13 @@ OPT_IN_TAG = "autopilot"
 OPT_IN_VALUE = "enabled"
 ZONE_TAG = "autopilot:zone"
 RECORDS_TAG = "autopilot:records"
+DNS_TAG = "autopilot:dns"
+SHADOWING_TAG = "autopilot:allow-shadowing"
+CERTIFICATE = "certificate"
+NATIVE = "native"
+
+# Further zones have a suffix of their own: `autopilot:zone-2` with `autopilot:records-2`.
+_PAIRED = re.compile(rf"(?:{ZONE_TAG}|{RECORDS_TAG})(?P<suffix>(?:-[a-z0-9]+)?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +29,9 @@ class EndpointService:
     problem: why its tags cannot be followed; then nothing at all is changed on the service.
     availability_zone_ids: where it can be reached, empty while a runtime does not know the field.
     private_dns_name: what AWS's own private DNS resolves, once its owner proved the domain; empty before.
+    is_certified: its names are those of its load balancers' certificates, instead of declared ones.
+    is_native: AWS's own private DNS is switched on for the endpoints, where it covers a name.
+    allows_shadowing: zones may hide names of others.
     """
 
     service_id: str
@@ -33,6 +44,9 @@ class EndpointService:
     load_balancer_arns: tuple[str, ...] = ()
     availability_zone_ids: tuple[str, ...] = ()
     private_dns_name: str = ""
+    is_certified: bool = False
+    is_native: bool = False
+    allows_shadowing: bool = False
 
     @staticmethod
     def from_tags(
@@ -47,10 +61,13 @@ class EndpointService:
     ) -> EndpointService:
         """Read the declaration. A wrong one never raises: it becomes the service's `problem`."""
         managed = tags.get(OPT_IN_TAG) == OPT_IN_VALUE
-        names: tuple[Name, ...] = ()
         problem = None
+        declared = Declaration()
         if managed:
-            names, problem = _declared(service_id, tags)
+            try:
+                declared = _declared(tags, private_dns_name)
+            except MalformedName as malformed:
+                problem = f"{service_id}: {malformed}"
         elif OPT_IN_TAG in tags:
             problem = (
                 f"{service_id}: the tag {OPT_IN_TAG} is {tags[OPT_IN_TAG]!r}; expected {OPT_IN_VALUE!r} "
@@ -63,25 +80,68 @@ class EndpointService:
             acceptance_required,
             managed,
             title,
-            names,
+            declared.names,
             problem,
             tuple(load_balancer_arns),
             tuple(availability_zone_ids),
             private_dns_name,
+            declared.is_certified,
+            declared.is_native,
+            declared.allows_shadowing,
         )
 
+    @property
+    def declares_names(self) -> bool:
+        return bool(self.names) or self.is_certified
 
-def _declared(service_id: str, tags: Mapping[str, str]) -> tuple[tuple[Name, ...], str | None]:
-    zone, records = tags.get(ZONE_TAG, "").strip(), tags.get(RECORDS_TAG, "").strip()
-    unknown = sorted(tag for tag in tags if tag.startswith("autopilot:") and tag not in (ZONE_TAG, RECORDS_TAG))
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What the tags of a managed service say of its names."""
+
+    names: tuple[Name, ...] = ()
+    is_certified: bool = False
+    is_native: bool = False
+    allows_shadowing: bool = False
+
+
+def _declared(tags: Mapping[str, str], private_dns_name: str) -> Declaration:
+    """Raises MalformedName for whatever cannot be followed."""
+    ours = {tag: value.strip() for tag, value in tags.items() if tag.startswith(f"{OPT_IN_TAG}:")}
+    suffixes = sorted({match["suffix"] for match in map(_PAIRED.fullmatch, ours) if match})
+    unknown = sorted(tag for tag in ours if not _PAIRED.fullmatch(tag) and tag not in (DNS_TAG, SHADOWING_TAG))
     if unknown:
-        return (), f"{service_id}: unknown tag {unknown[0]!r}; expected {ZONE_TAG} and {RECORDS_TAG}"
-    if bool(zone) != bool(records):
-        given, missing = (ZONE_TAG, RECORDS_TAG) if zone else (RECORDS_TAG, ZONE_TAG)
-        return (), f"{service_id}: the tag {given} is set but {missing} is not; set both, or neither for no DNS"
-    if not zone:
-        return (), None
-    try:
-        return parse_names(zone, records), None
-    except MalformedName as malformed:
-        return (), f"{service_id}: {malformed}"
+        known = ", ".join((ZONE_TAG, RECORDS_TAG, DNS_TAG, SHADOWING_TAG))
+        raise MalformedName(f"unknown tag {unknown[0]!r}; expected one of {known}")
+    allows_shadowing = _flag(ours, SHADOWING_TAG, "true")
+    is_native = _flag(ours, DNS_TAG, NATIVE)
+    is_certified = ours.get(RECORDS_TAG) == CERTIFICATE and not ours.get(ZONE_TAG)
+    names: list[Name] = []
+    for suffix in suffixes:
+        zone, records = ours.get(ZONE_TAG + suffix, ""), ours.get(RECORDS_TAG + suffix, "")
+        if not zone and not records:
+            continue
+        if is_certified and not suffix:
+            continue
+        if bool(zone) != bool(records):
+            given, missing = (ZONE_TAG, RECORDS_TAG) if zone else (RECORDS_TAG, ZONE_TAG)
+            raise MalformedName(
+                f"the tag {given}{suffix} is set but {missing}{suffix} is not; set both, or neither for no DNS "
+                f"({RECORDS_TAG}={CERTIFICATE} needs no zone)"
+            )
+        names += parse_names(zone, records)
+    if is_native and not private_dns_name:
+        raise MalformedName(
+            f"the tag {DNS_TAG} is {NATIVE!r} but the service has no verified PrivateDnsName; give it one and prove "
+            "the domain with its TXT record, or remove the tag"
+        )
+    if is_native and not names and not is_certified:
+        names = [Name(private_dns_name, private_dns_name)]
+    return Declaration(tuple(dict.fromkeys(names)), is_certified, is_native, allows_shadowing)
+
+
+def _flag(tags: Mapping[str, str], tag: str, yes: str) -> bool:
+    found = tags.get(tag, "")
+    if found not in ("", yes):
+        raise MalformedName(f"the tag {tag} is {found!r}; expected {yes!r}, or no such tag")
+    return found == yes

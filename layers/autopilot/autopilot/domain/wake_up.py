@@ -44,7 +44,7 @@ class WakeUp:
     waited: how often this wake-up was put back to wait.
     waited_seconds: how long that was in all.
     answer: what a person did, for the record only: what is, is read from the API.
-    may_disconnect: a sweep counted this one among those that it may have disconnected.
+    may_disrupt: a sweep counted this one among those that it may have disconnected.
     """
 
     service_id: str | None
@@ -55,7 +55,7 @@ class WakeUp:
     waited: int = 0
     waited_seconds: int = 0
     answer: Answer | None = None
-    may_disconnect: bool = False
+    may_disrupt: bool = False
 
     @staticmethod
     def about(connection: Connection, seen_by: SeenBy) -> WakeUp:
@@ -96,7 +96,7 @@ class WakeUp:
             waited=_number(fields, "waited"),
             waited_seconds=_number(fields, "waited_seconds"),
             answer=_answer(fields),
-            may_disconnect=fields.get("may_disconnect") is True,
+            may_disrupt=fields.get("may_disrupt") is True,
         )
 
 

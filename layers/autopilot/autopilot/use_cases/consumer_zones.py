@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from aws_lambda_powertools import Logger
@@ -15,12 +15,14 @@ from autopilot.domain.dns_plan import (
     HostedZone,
     Record,
     RecordChange,
-    plan_absent,
-    plan_present,
+    ZonePlan,
+    plan_zone,
 )
 from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.mode import Mode
-from autopilot.use_cases.ports import HostedZones
+from autopilot.domain.public_suffix import is_registrable
+from autopilot.domain.shadowing import ZoneInVpc, hidden_records, whole_domain, wider_zone, zone_that_answers
+from autopilot.use_cases.ports import HostedZones, PublicDns
 
 logger = Logger(child=True)
 
@@ -28,19 +30,46 @@ logger = Logger(child=True)
 # made and removed for years; two runs in one minute still name the same one, and only one of them makes the zone.
 _SECONDS_A_REFERENCE = 60
 _MOST_TRIES = 5
+_MOST_RECORDS = 10_000
+# From this share of a quota on it is told.
+_NEARLY_FULL = 0.9
+_MOST_LISTED = 5
+_REMOVED = {Mode.ENFORCE: "removed", Mode.OBSERVE: "would remove"}
+_HANDED = {Mode.ENFORCE: "handed", Mode.OBSERVE: "would hand"}
+_ALLOW = "tag the service autopilot:allow-shadowing=true if they may be hidden"
 
 
 @dataclass(frozen=True, slots=True)
-class ZoneOutcome:
-    """change_id: a Route 53 change under way. blocked: why a name cannot be written, and the fix.
+class Claim:
+    """What one endpoint wants of one zone of its VPC.
 
-    would: what observe mode left undone. is_consumers_own: a zone that is not ours already sends the names here.
+    kept: names that it had and that stay for now. is_known_insync: a change that wrote the records was seen or is
+    waited for. heirs: what other endpoints want of this zone, asked for only when a name is given up.
     """
 
+    zone_name: str
+    wanted: Sequence[Record]
+    endpoint_id: str
+    vpc_id: str
+    kept: frozenset[str] = frozenset()
+    allows_shadowing: bool = False
+    is_known_insync: bool = True
+    heirs: Callable[[str, str], Sequence[Record]] = lambda *_: ()
+
+
+@dataclass(slots=True)
+class ZoneOutcome:
+    """zone_id: of our zone, None where there is none. change_id: a Route 53 change under way. blocked: why names
+    cannot be written, and the fix. own: the names that a zone which is not ours already sends here. would: what
+    observe mode left undone. checks: what should be known of the zone.
+    """
+
+    zone_id: str | None = None
     change_id: str | None = None
-    blocked: str | None = None
+    blocked: list[str] = field(default_factory=list)
+    own: set[str] = field(default_factory=set)
     would: str | None = None
-    is_consumers_own: bool = False
+    checks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,87 +77,188 @@ class ConsumerZones:
     """holder_of: who stands behind another endpoint that a record of our zone points to."""
 
     hosted_zones: HostedZones
+    public_dns: PublicDns
     autopilot: Autopilot
     mode: Mode
     holder_of: Callable[[str], Holder]
     clock: Callable[[], datetime]
 
-    def present(
-        self, zone_name: str, wanted: Sequence[Record], vpc_id: str, endpoint_id: str, *, is_known_insync: bool
-    ) -> ZoneOutcome:
-        """Make the VPC answer with the wanted records. Raises AwsCallFailed.
+    def present(self, claim: Claim, in_vpc: Sequence[ZoneInVpc]) -> ZoneOutcome:
+        """Make the VPC answer with the wanted records. in_vpc: its zones. Raises AwsCallFailed.
 
         Zone and records come together: an empty private zone would hide the public name. Where the records are
         in place but nobody knows of which change (a run died after writing them), they are written once more as
         they are, so that there is a change whose INSYNC can be waited for.
         """
-        ours = self._ours(zone_name, vpc_id)
-        if ours is None:
-            foreign = self._foreign(zone_name, wanted, vpc_id)
-            if foreign:
-                return foreign
+        outcome = ZoneOutcome()
+        ours = self._ours(claim.zone_name, claim.vpc_id, in_vpc)
+        others = [zone for zone in in_vpc if ours is None or zone.zone_id != ours.zone_id]
+        if ours and len(others) == len(in_vpc) and not self._associate(ours, claim, others, outcome):
+            return outcome
+        if ours is None and not claim.allows_shadowing and is_registrable(claim.zone_name):
+            outcome.blocked.append(whole_domain(claim.zone_name))
+            return outcome
+        writable = self._writable(claim, others, outcome, is_new=ours is None)
+        if ours is None and not writable:
+            return outcome
         found = self.hosted_zones.records(ours.zone_id) if ours else ()
-        plan = plan_present(wanted, found, endpoint_id, self.holder_of)
-        if plan.conflicts:
-            return ZoneOutcome(blocked="; ".join(plan.conflicts))
+        plan = self._plan(claim, writable, found)
+        outcome.blocked += plan.conflicts
         changes = plan.changes
-        if not changes and not is_known_insync and self.mode is Mode.ENFORCE:
-            changes = tuple(RecordChange(ChangeAction.UPSERT, record) for record in wanted)
+        if not changes and not claim.is_known_insync and self.mode is Mode.ENFORCE:
+            there = set(found)
+            changes = tuple(RecordChange(ChangeAction.UPSERT, record) for record in writable if record in there)
+        outcome.zone_id = ours.zone_id if ours else None
         if not changes:
-            return ZoneOutcome()
+            return outcome
         if self.mode is Mode.OBSERVE:
-            place = f"zone {zone_name}" if ours else f"a new zone {zone_name} for {vpc_id}"
-            return ZoneOutcome(would=f"would write to {place}: {_listed(changes)}")
-        ours = ours or self._create(zone_name, vpc_id)
+            place = f"zone {claim.zone_name}" if ours else f"a new zone {claim.zone_name} for {claim.vpc_id}"
+            outcome.would = f"would write to {place}: {_listed(changes)}"
+            return outcome
+        ours = ours or self._create(claim, outcome)
         if ours is None:
-            return self._foreign(zone_name, wanted, vpc_id) or ZoneOutcome(
-                blocked=f"Route 53 refused {_MOST_TRIES} references for the zone {zone_name} of {vpc_id}"
-            )
+            return outcome
         logger.info(
-            f"writing to zone {zone_name} ({ours.zone_id}) of {vpc_id}: {_listed(changes)}",
-            extra={"endpoint_id": endpoint_id},
+            f"writing to zone {ours.name} ({ours.zone_id}) of {claim.vpc_id}: {_listed(changes)}",
+            extra={"endpoint_id": claim.endpoint_id},
         )
-        return ZoneOutcome(change_id=self._write(ours, changes, is_empty=not found))
+        outcome.zone_id, outcome.change_id = ours.zone_id, self._write(ours, changes, is_empty=not found)
+        if len(found) + len(changes) > _NEARLY_FULL * _MOST_RECORDS:
+            outcome.checks.append(f"the zone {ours.name} ({ours.zone_id}) has {len(found)} of {_MOST_RECORDS} records")
+        return outcome
 
-    def absent(self, zone_name: str, endpoint_id: str) -> tuple[str, ...]:
+    def absent(
+        self,
+        zone_name: str,
+        endpoint_id: str,
+        *,
+        heirs: Callable[[str, str], Sequence[Record]],
+        kept: frozenset[str] = frozenset(),
+    ) -> tuple[str, ...]:
         """Take the endpoint's records out of our zones of this name, and each zone that is empty then.
 
-        Returns what was removed, or in observe mode would be. Raises AwsCallFailed.
+        kept: names that stay for now.
+
+        A name that another endpoint of the VPC waits for goes to it instead, without a gap. Returns what was done, or
+        in observe mode would be. Raises AwsCallFailed.
         """
-        removed: list[str] = []
+        done: list[str] = []
         for zone in self.hosted_zones.named(zone_name):
-            if self.autopilot.owns(zone):
-                removed += self._clear(zone, endpoint_id)
-        return tuple(removed)
+            if vpc_id := self.autopilot.vpc_of(zone):
+                done += self._clear(zone, Claim(zone_name, (), endpoint_id, vpc_id, kept=kept, heirs=heirs))
+        return tuple(done)
 
-    def _ours(self, zone_name: str, vpc_id: str) -> HostedZone | None:
-        same_name = self.hosted_zones.named(zone_name)
-        return next((zone for zone in same_name if self.autopilot.owns(zone, vpc_id)), None)
+    def _ours(self, zone_name: str, vpc_id: str, in_vpc: Sequence[ZoneInVpc]) -> HostedZone | None:
+        """Our zone of that name for this VPC; of two, the one that the VPC asks."""
+        ours = [zone for zone in self.hosted_zones.named(zone_name) if self.autopilot.owns(zone, vpc_id)]
+        associated = {zone.zone_id for zone in in_vpc}
+        return next(iter(sorted(ours, key=lambda zone: (zone.zone_id not in associated, zone.zone_id))), None)
 
-    def _foreign(self, zone_name: str, wanted: Iterable[Record], vpc_id: str) -> ZoneOutcome | None:
-        """What a zone that is not ours means for the VPC: it is never written to, and may do already what we would."""
-        other = self.hosted_zones.in_vpc(zone_name, vpc_id)
-        if other is None:
-            return None
-        if other.is_readable:
-            theirs = {(record.name, record.target) for record in self.hosted_zones.records(other.zone_id)}
-            if all((record.name, record.target) in theirs for record in wanted):
-                return ZoneOutcome(is_consumers_own=True)
-        lines = ", ".join(f"{record.name} {record.type} {record.target}" for record in wanted)
-        return ZoneOutcome(
-            blocked=f"{vpc_id} already has a zone {zone_name} that Autopilot did not make ({other.zone_id}, "
-            f"owned by {other.owner}); its owner adds {lines}, or takes the zone off the VPC"
+    def _associate(self, ours: HostedZone, claim: Claim, others: Sequence[ZoneInVpc], outcome: ZoneOutcome) -> bool:
+        """Somebody took our zone off the VPC: put it back, unless another one of that name has come in its place."""
+        if self.mode is Mode.OBSERVE:
+            outcome.would = f"would associate zone {ours.name} ({ours.zone_id}) with {claim.vpc_id} again"
+            return False
+        if self.hosted_zones.associate(ours.zone_id, claim.vpc_id):
+            logger.info(f"associated zone {ours.name} ({ours.zone_id}) with {claim.vpc_id} again")
+            return True
+        rivals = [zone for zone in others if zone.name == claim.zone_name]
+        self._answered(claim, claim.wanted, next(iter(rivals), None), outcome)
+        return False
+
+    def _writable(
+        self, claim: Claim, others: Sequence[ZoneInVpc], outcome: ZoneOutcome, *, is_new: bool
+    ) -> list[Record]:
+        """The wanted records that a zone of ours would answer with, without hiding anybody's names."""
+        writable: list[Record] = []
+        for name in sorted({record.name for record in claim.wanted}):
+            records = [record for record in claim.wanted if record.name == name]
+            rival = zone_that_answers(name, others)
+            if rival and len(rival.name) >= len(claim.zone_name):
+                self._answered(claim, records, rival, outcome)
+            else:
+                writable += records
+        wider = wider_zone(claim.zone_name, others)
+        return self._beside(claim, writable, wider, outcome) if is_new and wider and writable else writable
+
+    def _answered(self, claim: Claim, records: Sequence[Record], rival: ZoneInVpc | None, outcome: ZoneOutcome) -> None:
+        """What a zone that is not ours to write to means for these names: it may do already what we would."""
+        if rival and rival.is_readable:
+            theirs = {(record.name, record.target) for record in self.hosted_zones.records(rival.zone_id)}
+            if all((record.name, record.target) in theirs for record in records):
+                outcome.own |= {record.name for record in records}
+                return
+        lines = ", ".join(f"{record.name} {record.type} {record.target}" for record in records)
+        there = f"a zone {rival}" if rival else f"another zone {claim.zone_name}"
+        outcome.blocked.append(
+            f"{claim.vpc_id} already has {there} that Autopilot did not make for this; its owner adds {lines}, "
+            "or takes the zone off the VPC"
         )
 
-    def _create(self, zone_name: str, vpc_id: str) -> HostedZone | None:
-        """A zone born as ours, by another run at this moment perhaps; None when somebody else made one meanwhile."""
+    def _beside(self, claim: Claim, writable: Sequence[Record], wider: ZoneInVpc, outcome: ZoneOutcome) -> list[Record]:
+        """A new zone below one that the VPC has: what of the wider one's names would answer no longer?"""
+        names = {record.name for record in writable}
+        if not wider.is_readable:
+            if claim.allows_shadowing:
+                return list(writable)
+            outcome.blocked.append(
+                f"{claim.vpc_id} has the zone {wider}, whose records cannot be read; a zone {claim.zone_name} "
+                f"would hide whatever it has there; {_ALLOW}"
+            )
+            return []
+        hidden = hidden_records(claim.zone_name, self.hosted_zones.records(wider.zone_id))
+        theirs = {(record.name, record.target) for record in hidden}
+        outcome.own |= {
+            name
+            for name in names
+            if all((record.name, record.target) in theirs for record in writable if record.name == name)
+        }
+        lost = sorted({record.name for record in hidden} - outcome.own)
+        if names == outcome.own or (lost and not claim.allows_shadowing):
+            if names != outcome.own:
+                more = f" and {len(lost) - _MOST_LISTED} more" if len(lost) > _MOST_LISTED else ""
+                outcome.blocked.append(
+                    f"a zone {claim.zone_name} would hide {', '.join(lost[:_MOST_LISTED])}{more} of the zone {wider}; "
+                    f"{_ALLOW}"
+                )
+            return []
+        # A zone of ours answers alone, so that it must have all the names.
+        outcome.own -= names
+        return list(writable)
+
+    def _plan(self, claim: Claim, writable: Sequence[Record], found: Sequence[Record]) -> ZonePlan:
+        kept = claim.kept | {record.name for record in claim.wanted}
+        gives_up = any(record.endpoint_id == claim.endpoint_id and record.name not in kept for record in found)
+        heirs = claim.heirs(claim.zone_name, claim.vpc_id) if gives_up else ()
+        return plan_zone(writable, found, claim.endpoint_id, self.holder_of, kept=kept, successors=heirs)
+
+    def _create(self, claim: Claim, outcome: ZoneOutcome) -> HostedZone | None:
+        """A zone born as ours, by another run at this moment perhaps; None when it cannot be made, with the reason."""
+        zone_name, vpc_id = claim.zone_name, claim.vpc_id
+        quota = self.hosted_zones.quota()
+        if quota.used + 1 > _NEARLY_FULL * quota.limit:
+            outcome.checks.append(
+                f"the account has {quota.used} of {quota.limit} hosted zones; ask Route 53 for a higher quota"
+            )
+        if self.public_dns.is_zone(zone_name):
+            outcome.checks.append(
+                f"{zone_name} is a zone of public DNS too: its names that the service does not declare no longer "
+                f"resolve in {vpc_id}"
+            )
         first = int(self.clock().timestamp()) // _SECONDS_A_REFERENCE
         for n in range(first, first + _MOST_TRIES):
             zone = self.hosted_zones.create(zone_name, vpc_id, self.autopilot.reference(vpc_id, zone_name, n))
             if zone:
                 return zone
-            if self.hosted_zones.in_vpc(zone_name, vpc_id):
-                return self._ours(zone_name, vpc_id)
+            in_vpc = self.hosted_zones.of_vpc(vpc_id)
+            rival = next((other for other in in_vpc if other.name == zone_name), None)
+            if rival:
+                ours = self._ours(zone_name, vpc_id, in_vpc)
+                if ours is None or ours.zone_id != rival.zone_id:
+                    self._answered(claim, claim.wanted, rival, outcome)
+                    return None
+                return ours
+        outcome.blocked.append(f"Route 53 refused {_MOST_TRIES} references for the zone {zone_name} of {vpc_id}")
         return None
 
     def _write(self, zone: HostedZone, changes: Sequence[RecordChange], *, is_empty: bool) -> str:
@@ -146,16 +276,28 @@ class ConsumerZones:
         except AwsCallFailed as failure:
             logger.warning(f"{failure}; the empty zone {zone.name} ({zone.zone_id}) hides the public names under it")
 
-    def _clear(self, zone: HostedZone, endpoint_id: str) -> list[str]:
+    def _clear(self, zone: HostedZone, claim: Claim) -> list[str]:
         found = self.hosted_zones.records(zone.zone_id)
-        changes = plan_absent(found, endpoint_id)
-        removed = [f"{change.record.name} {change.record.type}" for change in changes]
-        is_empty = len(changes) == len(found)
+        changes = self._plan(claim, (), found).changes
+        done = [_told(change, self.mode) for change in changes]
+        removed = {change.record for change in changes if change.action is ChangeAction.DELETE}
+        is_empty = not set(found) - removed and len(removed) == len(changes)
         if self.mode is Mode.ENFORCE:
             if changes:
+                logger.info(
+                    f"writing to zone {zone.name} ({zone.zone_id}): {_listed(changes)}",
+                    extra={"endpoint_id": claim.endpoint_id},
+                )
                 self.hosted_zones.change(zone.zone_id, changes)
             is_empty = is_empty and self.hosted_zones.delete(zone.zone_id)
-        return [*removed, f"zone {zone.name}"] if is_empty else removed
+        return [*done, f"{_REMOVED[self.mode]} zone {zone.name}"] if is_empty else done
+
+
+def _told(change: RecordChange, mode: Mode) -> str:
+    record = change.record
+    if change.action is ChangeAction.DELETE:
+        return f"{_REMOVED[mode]} {record.name} {record.type}"
+    return f"{_HANDED[mode]} {record.name} {record.type} to {record.endpoint_id}"
 
 
 def _listed(changes: Iterable[RecordChange]) -> str:

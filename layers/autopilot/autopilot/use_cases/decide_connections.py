@@ -188,7 +188,7 @@ class DecideConnections:
 def _by_endpoint(group: Iterable[WakeUp]) -> dict[str, WakeUp]:
     """One wake-up an endpoint: one that tells who answered, or else one of the sweep, which asks for more."""
     found: dict[str, WakeUp] = {}
-    for wake_up in sorted(group, key=lambda one: (one.answer is not None, one.may_disconnect, one.seen_by in SWEPT)):
+    for wake_up in sorted(group, key=lambda one: (one.answer is not None, one.may_disrupt, one.seen_by in SWEPT)):
         if wake_up.endpoint_id:
             found[wake_up.endpoint_id] = wake_up
     return found

@@ -42,7 +42,7 @@ class Look:
     def may_be_disconnected(self) -> bool:
         """Only where a sweep has counted it, or it was begun: nobody else knows how many others there are."""
         is_begun = self.row.acceptance.value is Acceptance.REVOKING
-        return is_begun or (self.wake_up is not None and self.wake_up.may_disconnect)
+        return is_begun or (self.wake_up is not None and self.wake_up.may_disrupt)
 
     @property
     def next_wake_up(self) -> WakeUp:

@@ -9,15 +9,21 @@ from datetime import datetime, timedelta
 from autopilot.domain.allowlist import BadEntry
 from autopilot.domain.connection import LedgerRow
 from autopilot.domain.disruption import Brake
-from autopilot.domain.inventory import installed, stopped, taken_over
+from autopilot.domain.inventory import expires, installed, no_longer_managed, stopped, taken_over
+from autopilot.domain.listener import LoadBalancer
 from autopilot.domain.mode import Mode
+from autopilot.domain.public_suffix import is_registrable
 from autopilot.domain.service import EndpointService
+from autopilot.domain.shadowing import whole_domain
+from autopilot.domain.tls import expiring
 from autopilot.use_cases.ports import Ledger, Trails
 
 # What was only observed is summed up anew once it is done.
 _INSTALLED = {Mode.ENFORCE: "INSTALLED", Mode.OBSERVE: "INSTALLED TO OBSERVE"}
 _MANAGED = {Mode.ENFORCE: "NOW MANAGED ", Mode.OBSERVE: "NOW OBSERVED "}
 _TAKING_OVER = {Mode.ENFORCE: "TAKING OVER {} SINCE ", Mode.OBSERVE: "OBSERVING {} SINCE "}
+_LEFT = "NO LONGER MANAGED "
+_CERTIFICATE = "CHECK THE CERTIFICATE "
 _TAGS = "CHECK THE TAGS of "
 _ENTRY = "CHECK THE ALLOWLIST ENTRY "
 _ENTRIES = "CHECK THE ALLOWLIST"
@@ -30,9 +36,10 @@ _PATIENCE = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The brake is on: these connections would be disconnected."""
+    """The brake is on: these connections would be disconnected, and those would lose names that work."""
 
-    rows: Sequence[LedgerRow]
+    revoked: Sequence[LedgerRow]
+    leaving: Sequence[LedgerRow]
     brake: Brake
 
 
@@ -84,19 +91,34 @@ class Notices:
         bad: None while the list could not be read. is_complete: everything could be read, so that without a stop
         there is none.
         """
-        wanted = {_TAGS + service.service_id: service.problem for service in services if service.problem}
+        wanted = {_TAGS + service.service_id: problem for service in services if (problem := _problem_of(service))}
         wanted |= {_subject(entry): entry.problem for entry in sorted(bad or (), key=str)[:_MOST_ENTRIES]}
         if bad and len(bad) > _MOST_ENTRIES:
             wanted[_ENTRIES] = "More entries decide nothing; they are told of as these are mended."
         if stop:
-            wanted[_STOPPED] = stopped(stop.rows, stop.brake, self.region, self.ledger_table)
+            wanted[_STOPPED] = stopped(stop.revoked, stop.leaving, stop.brake, self.region, self.ledger_table)
+        wanted |= {_LEFT + one.service_id: no_longer_managed(one) for one in services if self._has_left(told, one)}
         for subject, text in wanted.items():
             if told.get(subject) != text:
                 self.ledger.record_notice(subject, text)
-        withdrawable = (_TAGS, *((_STOPPED,) if is_complete else ()), *(() if bad is None else (_ENTRIES,)))
+        withdrawable = (_TAGS, _LEFT, *((_STOPPED,) if is_complete else ()), *(() if bad is None else (_ENTRIES,)))
         for subject, text in told.items():
             if text and subject not in wanted and subject.startswith(withdrawable):
                 self.ledger.record_notice(subject, "")
+
+    def of_certificates(
+        self, told: Mapping[str, str], in_front_of: Mapping[EndpointService, Sequence[LoadBalancer]]
+    ) -> None:
+        """Tell of certificates that end, once a threshold: thirty days before, seven days before, and at the end."""
+        for service, load_balancers in in_front_of.items():
+            for certificate, days in expiring(load_balancers, self.clock()):
+                subject = f"{_CERTIFICATE}{certificate.arn}: {f'{days} days' if days else 'no day'} left"
+                text = expires(service, certificate)
+                if told.get(subject) != text:
+                    self.ledger.record_notice(subject, text)
+
+    def _has_left(self, told: Mapping[str, str], service: EndpointService) -> bool:
+        return not service.managed and not service.problem and self.is_taken_over(told, service)
 
     def of_takeovers(
         self,
@@ -133,6 +155,14 @@ class Notices:
             self.ledger.record_notice(f"{began}{self.clock().isoformat()}", "")
             return False
         return self.clock() - datetime.fromisoformat(since) >= _PATIENCE
+
+
+def _problem_of(service: EndpointService) -> str | None:
+    """What is wrong with the tags; a zone that would hide a whole domain is not made, while all else goes on."""
+    if service.problem or service.allows_shadowing or not service.managed:
+        return service.problem
+    zones = sorted({name.zone for name in service.names})
+    return "; ".join(whole_domain(zone) for zone in zones if is_registrable(zone)) or None
 
 
 def _subject(entry: BadEntry) -> str:

@@ -14,16 +14,17 @@ from autopilot.domain.connection import (
     ConnectionRef,
     DnsFacet,
     LedgerRow,
-    NetworkInterface,
 )
 from autopilot.domain.disruption import Brake
 from autopilot.domain.dns_plan import HostedZone, Record, RecordChange
 from autopilot.domain.endpoint import Endpoint
 from autopilot.domain.listener import LoadBalancer
 from autopilot.domain.mails import Mail
+from autopilot.domain.network import Network
 from autopilot.domain.organization import Owner
 from autopilot.domain.report import ConnectionEvent
 from autopilot.domain.service import EndpointService
+from autopilot.domain.shadowing import ZoneInVpc
 from autopilot.domain.wake_up import WakeUp
 
 
@@ -107,6 +108,9 @@ class Ledger(Protocol):
     def rows_of(self, service_id: str) -> Iterator[LedgerRow]:
         """Every row of a service."""
 
+    def rows_in(self, owner: str, vpc_id: str | None = None) -> Sequence[LedgerRow]:
+        """The rows of an account, of one VPC or of all; which they are is eventually consistent."""
+
     def find(self, endpoint_id: str) -> ConnectionRef | None:
         """The connection of an endpoint whose service is not known; eventually consistent."""
 
@@ -156,12 +160,11 @@ class Queue(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ZoneInVpc:
-    """A hosted zone that is associated with a VPC, whoever made it. owner: an account id or a service's name."""
+class ZoneQuota:
+    """How many hosted zones an account has, and may have."""
 
-    zone_id: str
-    owner: str
-    is_readable: bool
+    used: int
+    limit: int
 
 
 class HostedZones(Protocol):
@@ -170,8 +173,10 @@ class HostedZones(Protocol):
     def named(self, zone_name: str) -> Sequence[HostedZone]:
         """Every private hosted zone of the account with exactly this name, whatever its VPC."""
 
-    def in_vpc(self, zone_name: str, vpc_id: str) -> ZoneInVpc | None:
-        """The zone of exactly this name that is associated with the VPC."""
+    def of_vpc(self, vpc_id: str) -> Sequence[ZoneInVpc]:
+        """Every zone that is associated with the VPC, other accounts' and AWS's own among them."""
+
+    def quota(self) -> ZoneQuota: ...
 
     def create(self, zone_name: str, vpc_id: str, reference: str) -> HostedZone | None:
         """Make the zone; None when the reference was used before or the VPC has a zone of that name."""
@@ -188,6 +193,18 @@ class HostedZones(Protocol):
     def is_insync(self, change_id: str) -> bool:
         """Whether every DNS server answers with the change."""
 
+    def associate(self, zone_id: str, vpc_id: str) -> bool:
+        """Let a VPC of the account ask the zone; False when the VPC has another zone of that name."""
+
+    def disassociate(self, zone_id: str, vpc_id: str) -> None:
+        """The contrary; nothing to do where they are not associated, or where the zone is gone."""
+
+    def authorize(self, zone_id: str, vpc_id: str, region: str) -> None:
+        """Allow another account to associate its VPC with the account's zone."""
+
+    def withdraw_authorization(self, zone_id: str, vpc_id: str, region: str) -> None:
+        """Take the permission back; it is none of what keeps an association."""
+
 
 class ConsumerAccount(Protocol):
     """A consumer account in the endpoint's Region, seen through the consumer role. Raises AwsCallFailed."""
@@ -198,13 +215,22 @@ class ConsumerAccount(Protocol):
     def endpoint(self, endpoint_id: str) -> Endpoint | None:
         """The endpoint, or None when its own account says that there is none."""
 
-    def interfaces(self, endpoint: Endpoint) -> Sequence[NetworkInterface]:
-        """The endpoint's network interfaces with their addresses and AZ IDs."""
+    def enable_private_dns(self, endpoint_id: str) -> None:
+        """Switch AWS's own private DNS on for the endpoint."""
+
+    def consents(self, vpc_id: str, account: str) -> bool:
+        """Whether the VPC's own tag lets an account's endpoints bring their names into it."""
+
+    def network(self, endpoint: Endpoint) -> Network:
+        """The VPC, the endpoint's network interfaces with their addresses and AZ IDs, and its security groups."""
 
 
 class ConsumerAccounts(Protocol):
     def enter(self, account: str, region: str) -> ConsumerAccount:
-        """Assume the consumer role. Raises NoConsumerRole, AwsCallFailed."""
+        """Assume the consumer role, or go on with a session that lasts. Raises NoConsumerRole, AwsCallFailed."""
+
+    def leave(self, account: str, region: str) -> bool:
+        """End the session, so that the next `enter` assumes the role anew; False where there was none."""
 
 
 class StatusTopic(Protocol):

@@ -15,6 +15,7 @@ from autopilot.domain.allowlist import EntryKey, Listing, is_account, is_endpoin
 from autopilot.domain.connection import Acceptance, AwsState, Connection, Dns, LedgerRow, Status
 from autopilot.domain.disruption import Brake, MaxDisruptions, OnRevoked
 from autopilot.domain.failures import AwsCallFailed, LedgerChangedMeanwhile
+from autopilot.domain.listener import LoadBalancer
 from autopilot.domain.mode import Mode
 from autopilot.domain.organization import is_wide
 from autopilot.domain.review import Review
@@ -22,12 +23,13 @@ from autopilot.domain.service import EndpointService
 from autopilot.domain.wake_up import SeenBy, WakeUp
 from autopilot.use_cases.notices import Notices, Stop, Takeover
 from autopilot.use_cases.ports import Allowlist, EndpointServices, Ledger, Queue
+from autopilot.use_cases.service_names import ServiceNames
 from autopilot.use_cases.service_permissions import ServicePermissions
 
 logger = Logger(child=True)
 
-_RETRY_UNIT = timedelta(minutes=5)
-_LONGEST_PAUSE_UNITS = 144
+_SHORTEST_PAUSE = timedelta(minutes=5)
+_LONGEST_PAUSE = timedelta(hours=12)
 _REMINDER_PERIOD = timedelta(days=7)
 # Only Organizations can tell whether an account is still in its unit, and it answers a few calls a second.
 _MOST_PLACES_A_SWEEP = 100
@@ -37,7 +39,10 @@ _MOST_OWNERS = 200
 
 @dataclass(slots=True)
 class _Finding:
-    """What one service's connections ask for. revoked: those that are to be disconnected."""
+    """What one service's connections ask for.
+
+    revoked: those that are to be disconnected. leaving: those with names to be taken away while they work.
+    """
 
     service: EndpointService
     listed: int = 0
@@ -45,14 +50,29 @@ class _Finding:
     to_decide: list[WakeUp] = field(default_factory=list)
     to_converge: list[WakeUp] = field(default_factory=list)
     revoked: list[LedgerRow] = field(default_factory=list)
+    leaving: list[LedgerRow] = field(default_factory=list)
     takeover: Takeover | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DriftChecks:
+    """How often what was written is compared with what should be: in accounts of the organization, and in others."""
+
+    period: timedelta
+    foreign_period: timedelta
+
+    def is_due(self, row: LedgerRow, now: datetime) -> bool:
+        """Only of accounts of its own organization does Organizations tell a name."""
+        period = self.period if row.acceptance.owner_name else self.foreign_period
+        return row.dns.checked_at is None or now - row.dns.checked_at >= period
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """Reads a thousand connections a page and enqueues only what is not as it should be.
 
-    permissions: None where the services' permissions are somebody else's. first_reminder: how long after it was
+    permissions: None where the services' permissions are somebody else's. grace: how long names stay that left the
+    service's tags. first_reminder: how long after it was
     held a request is told of again, then weekly; None for never.
     """
 
@@ -62,11 +82,14 @@ class Sweep:
     requests_queue: Queue
     dns_queue: Queue
     notices: Notices
+    names: ServiceNames
     permissions: ServicePermissions | None
     mode: Mode
     on_revoked: OnRevoked
     max_disruptions: MaxDisruptions
     first_reminder: timedelta | None
+    grace: timedelta
+    drift: DriftChecks
     clock: Callable[[], datetime]
 
     def __call__(self) -> Counter[str]:
@@ -93,6 +116,7 @@ class Sweep:
         self.dns_queue.send((wake_up, 0) for finding in findings for wake_up in finding.to_converge)
         counts = _counts(findings)
         self.notices.of_problems(told, services, listing.bad if listing else None, stop, is_complete=not failures)
+        self.notices.of_certificates(told, {one: self._in_front_of(one) for one in services if _is_ours(one)})
         takeovers = [finding.takeover for finding in findings if finding.takeover]
         self.notices.of_takeovers(told, services, takeovers, counts["listed"])
         if failures:
@@ -143,6 +167,7 @@ class Sweep:
 
     def _look(self, service: EndpointService, review: Review | None, *, is_new: bool) -> _Finding:
         finding = _Finding(service)
+        names = self._names_of(service)
         unlisted = {row.ref: row for row in self.ledger.rows_of(service.service_id)}
         stood_before = [row for row in unlisted.values() if row.seen_by == SeenBy.INSTALLATION]
         is_settled = all(self._is_settled(row) for row in stood_before)
@@ -157,18 +182,26 @@ class Sweep:
                 seen_by = SeenBy.INSTALLATION if is_before else SeenBy.SWEEP
                 finding.to_decide.append(WakeUp.about(connection, seen_by))
             elif row:
-                if self._asks_for_dns(service, connection, row):
+                if self._asks_for_dns(names, connection, row):
                     finding.to_converge.append(WakeUp.about(connection, SeenBy.SWEEP))
+                if connection.state is AwsState.AVAILABLE and row.dns.names_due(self.clock(), self.grace):
+                    finding.leaving.append(row)
                 if stands(connection.state) and service.acceptance_required and review:
                     finding.revoked += [row] if row.acceptance.value is Acceptance.REVOKED else []
                     hinging += [row] if review.hinges_on_units(row) else []
             if row:
                 self._remind(connection, row)
-        gone = [row.connection for row in unlisted.values() if row.dns.value is not Dns.ABSENT]
+        gone = [row.connection for row in unlisted.values() if self._may_be_gone(row)]
         finding.to_converge += [WakeUp.about(connection, SeenBy.SWEEP) for connection in gone]
         finding.to_decide += [WakeUp.about(row.connection, SeenBy.SWEEP) for row in self._some_of(hinging)]
         finding.takeover = Takeover(service, stood_before, is_settled) if is_new else None
         return finding
+
+    def _may_be_gone(self, row: LedgerRow) -> bool:
+        """What waits for a person who must mend it is tried again with pauses, like all else that does."""
+        if row.dns.value is Dns.BLOCKED and row.connection.state.asks_for_no_dns:
+            return self._is_due_again(row)
+        return row.dns.value is not Dns.ABSENT
 
     def _asks_for_a_decision(
         self, service: EndpointService, connection: Connection, row: LedgerRow | None, review: Review | None
@@ -203,26 +236,44 @@ class Sweep:
             :_MOST_PLACES_A_SWEEP
         ]
 
-    def _apply_brake(self, findings: Sequence[_Finding]) -> Stop | None:
-        """Have all that are revoked disconnected or, where that is more than may be, none and a person asked."""
-        if self.on_revoked is OnRevoked.KEEP or self.mode is Mode.OBSERVE:
+    def _names_of(self, service: EndpointService) -> frozenset[str] | None:
+        """The names to write, or None while its certificates cannot be read: then nothing is compared with them."""
+        try:
+            return frozenset(name.fqdn for name in self.names(service))
+        except AwsCallFailed as failure:
+            logger.warning(f"{failure}; its names are not compared this time", extra={"service_id": service.service_id})
             return None
-        revoked = [row for finding in findings for row in finding.revoked]
-        read = self.ledger.brake()
-        if not revoked:
+
+    def _in_front_of(self, service: EndpointService) -> Sequence[LoadBalancer]:
+        try:
+            return self.names.in_front_of(service) if service.declares_names else ()
+        except AwsCallFailed as failure:
+            logger.warning(f"{failure}; its certificates are not looked at", extra={"service_id": service.service_id})
+            return ()
+
+    def _apply_brake(self, findings: Sequence[_Finding]) -> Stop | None:
+        """Have all that are revoked disconnected, and all names that left taken away; or, where that is more than may
+        be disrupted, none, and a person asked."""
+        if self.mode is Mode.OBSERVE:
+            return None
+        rejects = self.on_revoked is OnRevoked.REJECT
+        revoked = [row for finding in findings for row in finding.revoked if rejects]
+        leaving = [row for finding in findings for row in finding.leaving]
+        number, read = len(revoked) + len(leaving), self.ledger.brake()
+        if not number:
             if read and read.allowed:
                 self._write_brake(read, read.without_permission())
             return None
         now = self.clock()
         limit = self.max_disruptions.of(sum(finding.standing for finding in findings))
-        brake = (read or Brake(since=now)).for_a_step(len(revoked), limit, now)
+        brake = (read or Brake(since=now)).for_a_step(number, limit, now)
         is_written = brake == read or self._write_brake(read, brake)
-        if brake.stops(len(revoked)):
-            return Stop(sorted(revoked, key=lambda row: row.ref), brake)
+        if brake.stops(number):
+            return Stop(sorted(revoked, key=lambda row: row.ref), sorted(leaving, key=lambda row: row.ref), brake)
         if is_written:
             for finding in findings:
-                wake_ups = (WakeUp.about(row.connection, SeenBy.SWEEP) for row in finding.revoked)
-                finding.to_decide += [replace(wake_up, may_disconnect=True) for wake_up in wake_ups]
+                finding.to_decide += [_disrupting(row) for row in finding.revoked if rejects]
+                finding.to_converge += [_disrupting(row) for row in finding.leaving]
         return None
 
     def _write_brake(self, read: Brake | None, brake: Brake) -> bool:
@@ -249,7 +300,7 @@ class Sweep:
             return bool(row.acceptance.would and (row.dns.would or row.connection.state is not AwsState.AVAILABLE))
         return row.status not in (None, Status.ACCEPTED)
 
-    def _asks_for_dns(self, service: EndpointService, connection: Connection, row: LedgerRow) -> bool:
+    def _asks_for_dns(self, names: frozenset[str] | None, connection: Connection, row: LedgerRow) -> bool:
         if self.mode is Mode.OBSERVE and row.dns.would:
             return False
         if connection.state is not row.connection.state:
@@ -260,20 +311,30 @@ class Sweep:
             return False
         match row.dns.value:
             case Dns.PRESENT | Dns.CONSUMERS_OWN:
-                known = {name for name, _ in row.dns.records}
-                return any(name.fqdn not in known for name in service.names)
+                is_changed = names is not None and names != {name for name, _ in row.dns.names}
+                return is_changed or bool(row.dns.change_ids) or self.drift.is_due(row, self.clock())
+            case Dns.DECLINED:
+                return self.drift.is_due(row, self.clock())
             case Dns.UNDECLARED:
-                return bool(service.names)
+                return bool(names)
             case Dns.NO_ROLE | Dns.BLOCKED:
                 return self._is_due_again(row)
             case Dns.NONE | Dns.WAITING | Dns.ABSENT:
                 return True
 
     def _is_due_again(self, row: LedgerRow) -> bool:
-        """What a person must mend is tried again with growing pauses: 5, 10, 20, 40 … minutes, at most 12 hours."""
-        waited = self.clock() - max(moment.at for moment in row.dns.timeline)
-        units = waited // _RETRY_UNIT
-        return units.bit_count() == 1 or units % _LONGEST_PAUSE_UNITS == 0 < units
+        """What a person must mend is tried again with pauses that double, from five minutes to twelve hours.
+
+        The pause before the next try is as long as it had been in its state at the last one.
+        """
+        last, since = row.dns.checked_at, row.dns.since
+        if last is None or since is None:
+            return True
+        return self.clock() - last >= min(max(last - since, _SHORTEST_PAUSE), _LONGEST_PAUSE)
+
+
+def _disrupting(row: LedgerRow) -> WakeUp:
+    return replace(WakeUp.about(row.connection, SeenBy.SWEEP), may_disrupt=True)
 
 
 def _is_ours(service: EndpointService) -> bool:

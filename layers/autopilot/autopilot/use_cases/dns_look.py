@@ -1,0 +1,69 @@
+"""What is known of a connection while its DNS is converged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from autopilot.domain.connection import Acceptance, AwsState, Connection, ConnectionRef, Dns, DnsFacet, LedgerRow
+from autopilot.domain.service import EndpointService
+
+_ABSENT_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class DnsLook:
+    """What the ledger knows of a connection and what the provider's list says of it, None when it is not listed.
+
+    waited_seconds: for how long it has been looked at already. may_disrupt: a sweep counted it among those whose
+    names may be taken away while they work.
+    """
+
+    known: LedgerRow
+    service: EndpointService
+    listed: Connection | None
+    waited_seconds: int
+    may_disrupt: bool
+
+    @property
+    def ref(self) -> ConnectionRef:
+        return self.known.ref
+
+    @property
+    def owner(self) -> str:
+        return self.known.connection.owner
+
+    @property
+    def may_be_in_use(self) -> bool:
+        """Absence from the list is no evidence: then, too, the consumer's own account is asked."""
+        return self.listed is None or self.listed.state is AwsState.AVAILABLE
+
+    @property
+    def is_missing_just_now(self) -> bool:
+        """One describe may overlook what the next one shows."""
+        return self.listed is None and self.waited_seconds < _ABSENT_SECONDS
+
+    @property
+    def must_wait(self) -> bool:
+        """AWS is under way. A pendingAcceptance after our own Accept is a stale read."""
+        accepted = self.known.acceptance.value in (Acceptance.ACCEPTING, Acceptance.ACCEPTED)
+        state = self.listed and self.listed.state
+        return state is AwsState.PENDING or (state is AwsState.PENDING_ACCEPTANCE and accepted)
+
+    @property
+    def gone(self) -> Connection:
+        """The connection as it is once the endpoint is known to be gone."""
+        if self.listed and self.listed.state.asks_for_no_dns:
+            return self.listed
+        return replace(self.known.connection, state=AwsState.DELETED)
+
+    def found_connection(self, facet: DnsFacet) -> Connection:
+        """AWS's state to remember with this facet.
+
+        An endpoint that is pending again while its names resolve is being modified, or the list is stale: no news.
+        What the list lacks lives on as long as its own account has it, and then the facet is the known one.
+        """
+        if facet.value is Dns.ABSENT or (self.listed is None and facet != self.known.dns):
+            return self.gone
+        if self.listed is None or (self.must_wait and self.known.dns.value.is_settled):
+            return self.known.connection
+        return self.listed

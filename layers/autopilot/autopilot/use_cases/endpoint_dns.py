@@ -1,0 +1,362 @@
+"""The DNS of one endpoint, through its own account: what its names ask for, and what stands around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from aws_lambda_powertools import Logger
+
+from autopilot.domain.connection import AwsState, Dns, DnsFacet, LedgerRow, Moment
+from autopilot.domain.dns_plan import Autopilot, Holder, NoRegionalName, Record, wanted_records
+from autopilot.domain.endpoint import DNS_TAG, Endpoint, VpcRef
+from autopilot.domain.failures import AwsCallFailed
+from autopilot.domain.listener import LoadBalancer
+from autopilot.domain.mode import Mode
+from autopilot.domain.names import Name, covers
+from autopilot.domain.path_checks import obstacles, path_warnings
+from autopilot.domain.tls import tls_warnings
+from autopilot.domain.wake_up import SeenBy, WakeUp
+from autopilot.use_cases.associations import Associations
+from autopilot.use_cases.consumer_zones import Claim, ConsumerZones, ZoneOutcome
+from autopilot.use_cases.dns_look import DnsLook
+from autopilot.use_cases.ports import ConsumerAccount, ConsumerAccounts, EndpointServices, Ledger, PublicDns, Queue
+from autopilot.use_cases.service_names import ServiceNames
+
+logger = Logger(child=True)
+
+NO_NAMES = "no names are declared for the service, so none were written"
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointDns:
+    """ttl: of the CNAMEs, in seconds. grace: how long names stay that left the service's tags."""
+
+    services: EndpointServices
+    consumers: ConsumerAccounts
+    ledger: Ledger
+    dns_queue: Queue
+    names: ServiceNames
+    public_dns: PublicDns
+    autopilot: Autopilot
+    mode: Mode
+    ttl: int
+    grace: timedelta
+    clock: Callable[[], datetime]
+
+    def present(self, look: DnsLook, consumer: ConsumerAccount, endpoint: Endpoint) -> DnsFacet | None:
+        """The facet once the VPC answers with the names, or what keeps it from that; None for "look again".
+
+        Raises AwsCallFailed.
+        """
+        if endpoint.declines_dns:
+            return self._declined(look, consumer, endpoint)
+        names = self.names(look.service)
+        if not names and not look.known.dns.records:
+            return self.facet(look, Dns.UNDECLARED, NO_NAMES, vpc_id=endpoint.vpc_id)
+        try:
+            wanted = wanted_records(names, endpoint, self.ttl)
+        except NoRegionalName as early:
+            logger.info(str(early), extra={"endpoint_id": look.ref.endpoint_id})
+            return None
+        native = {name.fqdn for name in names if self._is_native(look, name)}
+        if native and not endpoint.private_dns_enabled:
+            return self._switch_on(look, consumer, endpoint, native)
+        facts, stops = self._surroundings(look, consumer, endpoint, names)
+        if stops:
+            return self.facet(look, Dns.BLOCKED, "; ".join(stops), **facts)
+        # A name that AWS's private DNS gives the VPC is among the endpoint's own entries.
+        resolved = {
+            name.fqdn for name in names if any(covers(entry.name, name.fqdn) for entry in endpoint.dns_entries)
+        } | native
+        zoned = [name for name in names if name.fqdn not in resolved]
+        return self._in_zones(look, consumer, endpoint, zoned, wanted, facts)
+
+    def absent(self, look: DnsLook, consumer: ConsumerAccount) -> DnsFacet:
+        """The facet once nothing of ours leads to the endpoint any more. Raises AwsCallFailed."""
+        known = look.known.dns
+        done = self._clear(look, consumer, self._zone_names(look))
+        if self.mode is Mode.OBSERVE:
+            return self._observed(look, done)
+        if not done and known.value is Dns.ABSENT:
+            return known
+        # Also where nothing is left to remove: a run may have died just after it removed the name.
+        self._wake_waiting(look)
+        what = ", ".join(done) or "there was no DNS of ours to remove"
+        facts: dict[str, object] = {"change_ids": (), "leaving": (), "checks": (), "also_vpcs": ()}
+        return self.facet(look, Dns.ABSENT, f"the endpoint is {look.gone.state}; {what}", **facts)
+
+    def facet(self, look: DnsLook, value: Dns, reason: str, **facts: object) -> DnsFacet:
+        """The facet to write; in observe mode the old one, with what was found."""
+        if self.mode is Mode.OBSERVE:
+            return self._observed(look, [reason])
+        now = self.clock()
+        return look.known.dns.became(value, now, reason=reason, **{"checked_at": now, **facts})
+
+    # Presence
+
+    def _in_zones(
+        self,
+        look: DnsLook,
+        consumer: ConsumerAccount,
+        endpoint: Endpoint,
+        names: Sequence[Name],
+        wanted: Sequence[Record],
+        facts: dict[str, object],
+    ) -> DnsFacet:
+        known, zones = look.known.dns, self._zones(consumer)
+        leaving, due = self._leaving(look, {record.name for record in wanted})
+        kept = frozenset(moment.what for moment in leaving) - due
+        in_vpc = consumer.hosted_zones.of_vpc(endpoint.vpc_id)
+        outcomes: dict[str, ZoneOutcome] = {}
+        for zone_name in sorted({name.zone for name in names}):
+            fqdns = {name.fqdn for name in names if name.zone == zone_name}
+            claim = Claim(
+                zone_name,
+                [record for record in wanted if record.name in fqdns],
+                endpoint.endpoint_id,
+                endpoint.vpc_id,
+                kept=kept,
+                allows_shadowing=look.service.allows_shadowing,
+                is_known_insync=known.value is Dns.PRESENT or bool(known.change_ids),
+                heirs=self._heirs(look, consumer),
+            )
+            outcomes[zone_name] = zones.present(claim, in_vpc)
+        left = [zone for zone in known.zones if zone not in outcomes]
+        done = self._clear(look, consumer, left, kept)
+        if self.mode is Mode.OBSERVE:
+            return self._observed(look, [*(text for one in outcomes.values() for text in _would(one)), *done])
+        if due:
+            self._wake_waiting(look)
+        targets = tuple(dict.fromkeys((record.name, record.target) for record in wanted))
+        stay = tuple(pair for pair in known.records if pair[0] in kept)
+        facts |= {
+            "zones": tuple(sorted({*outcomes, *(left if kept else ())})),
+            "records": (*targets, *stay),
+            "leaving": tuple(moment for moment in leaving if moment.what in kept),
+        }
+        facts |= self._also(look, consumer, endpoint, outcomes, facts)
+        own = {name for one in outcomes.values() for name in one.own}
+        is_consumers_own = bool(targets) and all(name.fqdn in own for name in names)
+        return self._reached(look, consumer, list(outcomes.values()), facts, is_consumers_own=is_consumers_own)
+
+    def _reached(
+        self,
+        look: DnsLook,
+        consumer: ConsumerAccount,
+        outcomes: Sequence[ZoneOutcome],
+        facts: dict[str, object],
+        *,
+        is_consumers_own: bool,
+    ) -> DnsFacet:
+        known, leaving = look.known.dns, self._reason_of_leaving(facts)
+        declared = {name for name, _ in _as_pairs(facts["names"])}
+        told = arrows(pair for pair in _as_pairs(facts["records"]) if pair[0] in declared)
+        facts["checks"] = (*_as_tuple(facts["checks"]), *(text for one in outcomes for text in one.checks))
+        if blocks := [text for one in outcomes for text in one.blocked]:
+            return self.facet(look, Dns.BLOCKED, "; ".join(blocks), change_ids=(), **facts)
+        if is_consumers_own:
+            reason = f"the consumer's own zone or AWS's private DNS does it: {told}"
+            return self.facet(look, Dns.CONSUMERS_OWN, reason, change_ids=(), **facts)
+        # Written down before it is asked for: a change that nobody remembers could not be waited for.
+        pending = tuple(one.change_id for one in outcomes if one.change_id) or tuple(
+            change for change in known.change_ids if not consumer.hosted_zones.is_insync(change)
+        )
+        if pending and known.value is not Dns.PRESENT:
+            reason = "the records are written, Route 53 brings them to its servers"
+            return self.facet(look, Dns.WAITING, reason, change_ids=pending, **facts)
+        if not declared:
+            value = Dns.PRESENT if facts["leaving"] else Dns.UNDECLARED
+            return self.facet(look, value, leaving or NO_NAMES, change_ids=pending, **facts)
+        reason = "; ".join(filter(None, (f"the VPC resolves {told}", leaving)))
+        return self.facet(look, Dns.PRESENT, reason, change_ids=pending, **facts)
+
+    def _reason_of_leaving(self, facts: dict[str, object]) -> str:
+        moments = facts["leaving"]
+        if not isinstance(moments, tuple) or not moments:
+            return ""
+        told = ", ".join(f"{one.what} (not before {one.at + self.grace:%Y-%m-%d %H:%M} UTC)" for one in moments)
+        return f"no longer declared, so that these go after the grace period: {told}"
+
+    def _leaving(self, look: DnsLook, wanted: set[str]) -> tuple[tuple[Moment, ...], frozenset[str]]:
+        """The names that are declared no longer, and those of them that go now: after the grace, under the brake."""
+        now, known = self.clock(), look.known.dns
+        since = {moment.what: moment.at for moment in known.leaving}
+        names = [name for name, _ in known.records if name not in wanted]
+        leaving = tuple(Moment(since.get(name, now), name) for name in dict.fromkeys(names))
+        due = frozenset(replace(known, leaving=leaving).names_due(now, self.grace))
+        if not due or self.mode is Mode.OBSERVE:
+            return leaving, due
+        return leaving, due if look.may_disrupt and self.ledger.take_disruption() else frozenset()
+
+    def _surroundings(
+        self, look: DnsLook, consumer: ConsumerAccount, endpoint: Endpoint, names: Sequence[Name]
+    ) -> tuple[dict[str, object], tuple[str, ...]]:
+        """What is found around the endpoint when it is new or was changed, and what keeps its VPC from resolving."""
+        known = look.known.dns
+        facts: dict[str, object] = {"vpc_id": endpoint.vpc_id, "checks": known.checks}
+        facts["names"] = tuple((name.fqdn, name.zone) for name in names)
+        is_as_known = {one.interface_id for one in known.interfaces} == set(endpoint.interface_ids)
+        if known.value.is_settled and is_as_known:
+            return facts, ()
+        network = consumer.network(endpoint)
+        balancers, unread = self._in_front_of(look)
+        warnings = path_warnings(endpoint, network, look.service, balancers)
+        tls = tls_warnings([name.fqdn for name in names], balancers, self.clock()) if not unread else (unread,)
+        facts |= {"interfaces": network.interfaces, "checks": (*warnings, *tls)}
+        return facts, obstacles(endpoint, network, look.owner)
+
+    def _in_front_of(self, look: DnsLook) -> tuple[Sequence[LoadBalancer], str]:
+        try:
+            return self.names.in_front_of(look.service), ""
+        except AwsCallFailed as failure:
+            return (), f"the service's certificates could not be looked at: {failure}"
+
+    # AWS's own private DNS
+
+    def _is_native(self, look: DnsLook, name: Name) -> bool:
+        """What a zone of ours resolves already is left as it is: switching over would be a gap."""
+        is_covered = covers(look.service.private_dns_name, name.fqdn)
+        return look.service.is_native and is_covered and name.zone not in look.known.dns.zones
+
+    def _switch_on(
+        self, look: DnsLook, consumer: ConsumerAccount, endpoint: Endpoint, names: Iterable[str]
+    ) -> DnsFacet:
+        what = f"AWS's private DNS of the endpoint, for {', '.join(sorted(names))}"
+        if self.mode is Mode.OBSERVE:
+            return self._observed(look, [f"would switch on {what}"])
+        try:
+            consumer.enable_private_dns(endpoint.endpoint_id)
+        except AwsCallFailed as failure:
+            if failure.code != "InvalidParameter":
+                raise
+            return self.facet(look, Dns.BLOCKED, f"{what} cannot be switched on: {failure}", vpc_id=endpoint.vpc_id)
+        return self.facet(look, Dns.WAITING, f"{what}, is being switched on", vpc_id=endpoint.vpc_id)
+
+    # The consumer's say
+
+    def _declined(self, look: DnsLook, consumer: ConsumerAccount, endpoint: Endpoint) -> DnsFacet:
+        done = self._clear(look, consumer, self._zone_names(look))
+        if self.mode is Mode.OBSERVE:
+            return self._observed(look, [f"the endpoint's tag {DNS_TAG}=off declines names", *done])
+        if done:
+            self._wake_waiting(look)
+        reason = ", ".join([f"the endpoint's own tag {DNS_TAG}=off declines names", *done])
+        facts: dict[str, object] = {"zones": (), "records": (), "leaving": (), "change_ids": (), "checks": ()}
+        return self.facet(look, Dns.DECLINED, reason, vpc_id=endpoint.vpc_id, also_vpcs=(), **facts)
+
+    def _also(
+        self,
+        look: DnsLook,
+        consumer: ConsumerAccount,
+        endpoint: Endpoint,
+        outcomes: dict[str, ZoneOutcome],
+        facts: dict[str, object],
+    ) -> dict[str, object]:
+        """The endpoint's tag may name other VPCs that it serves: our zones are associated with them, too."""
+        refs, unreadable = endpoint.also_vpcs(look.owner)
+        known = {ref for text in look.known.dns.also_vpcs if (ref := VpcRef.parse(text, look.owner, endpoint.region))}
+        if not refs and not known and not unreadable:
+            return {}
+        associations = Associations(self.consumers, consumer.hosted_zones, look.owner)
+        ours = {name: one.zone_id for name, one in outcomes.items() if one.zone_id}
+        problems = [
+            f"the endpoint's tag names no VPC with {word!r}; expected vpc-… or account/Region/vpc-…"
+            for word in unreadable
+        ]
+        served: list[VpcRef] = []
+        for ref in refs:
+            told = [
+                associations.add(zone_id, name, ref, allows_shadowing=look.service.allows_shadowing)
+                for name, zone_id in ours.items()
+            ]
+            problems += [text for text in told if text]
+            served += [] if any(told) or not told else [ref]
+        for ref in sorted(known - set(refs) - self._served_by_others(look, endpoint)):
+            if told_why := associations.remove(ours.values(), ref):
+                problems.append(told_why)
+                served.append(ref)
+        checks = tuple(text for text in _as_tuple(facts["checks"]) if " served: " not in text)
+        return {"also_vpcs": tuple(str(ref) for ref in sorted(served)), "checks": (*checks, *problems)}
+
+    def _served_by_others(self, look: DnsLook, endpoint: Endpoint) -> set[VpcRef]:
+        rows = self.ledger.rows_in(look.owner, endpoint.vpc_id)
+        texts = {text for row in rows if row.ref != look.ref for text in row.dns.also_vpcs}
+        return {ref for text in texts if (ref := VpcRef.parse(text, look.owner, endpoint.region))}
+
+    # Zones, and who else wants their names
+
+    def _zone_names(self, look: DnsLook) -> list[str]:
+        return sorted({*look.known.dns.zones, *(name.zone for name in look.service.names)})
+
+    def _clear(
+        self, look: DnsLook, consumer: ConsumerAccount, zone_names: Iterable[str], kept: frozenset[str] = frozenset()
+    ) -> list[str]:
+        """What was taken out of these zones, or in observe mode would be."""
+        zones, heirs = self._zones(consumer), self._heirs(look, consumer)
+        return [
+            what for name in zone_names for what in zones.absent(name, look.ref.endpoint_id, heirs=heirs, kept=kept)
+        ]
+
+    def _zones(self, consumer: ConsumerAccount) -> ConsumerZones:
+        def holder_of(endpoint_id: str) -> Holder:
+            ref = self.ledger.find(endpoint_id)
+            row = self.ledger.rows([ref]).get(ref) if ref else None
+            if row:
+                return Holder.GONE if row.connection.state.asks_for_no_dns else Holder.LIVE
+            # The ledger does not know it, or was lost: the account that has the zone has the endpoint, or had it.
+            endpoint = consumer.endpoint(endpoint_id)
+            return Holder.GONE if endpoint is None or endpoint.state.asks_for_no_dns else Holder.LIVE
+
+        return ConsumerZones(consumer.hosted_zones, self.public_dns, self.autopilot, self.mode, holder_of, self.clock)
+
+    def _heirs(self, look: DnsLook, consumer: ConsumerAccount) -> Callable[[str, str], Sequence[Record]]:
+        """Who waits for a name that this endpoint gives up, the eldest request first."""
+
+        def heirs(zone_name: str, vpc_id: str) -> Sequence[Record]:
+            records: list[Record] = []
+            for row in self._waiting(look, vpc_id):
+                service = self.services.find(row.ref.service_id)
+                if service is None or not service.managed or service.problem:
+                    continue
+                endpoint = consumer.endpoint(row.ref.endpoint_id)
+                if endpoint is None or endpoint.state is not AwsState.AVAILABLE or endpoint.declines_dns:
+                    continue
+                names = [name for name in self.names(service) if name.zone == zone_name]
+                try:
+                    records += wanted_records(names, endpoint, self.ttl)
+                except NoRegionalName as early:
+                    logger.info(str(early), extra={"endpoint_id": endpoint.endpoint_id})
+            return records
+
+        return heirs
+
+    def _waiting(self, look: DnsLook, vpc_id: str | None) -> Sequence[LedgerRow]:
+        rows = self.ledger.rows_in(look.owner, vpc_id)
+        waiting = [row for row in rows if row.dns.value is Dns.BLOCKED and row.ref != look.ref]
+        return sorted(waiting, key=lambda row: (row.connection.created_at is None, row.connection.created_at, row.ref))
+
+    def _wake_waiting(self, look: DnsLook) -> None:
+        """A name is free, or was handed on: an endpoint that was refused it need not wait for the sweep."""
+        waiting = self._waiting(look, look.known.dns.vpc_id)
+        self.dns_queue.send((WakeUp.about(row.connection, SeenBy.EVENT), 0) for row in waiting)
+
+    def _observed(self, look: DnsLook, sentences: Iterable[str | None]) -> DnsFacet:
+        return look.known.dns.would_become("; ".join(filter(None, sentences)))
+
+
+def _would(outcome: ZoneOutcome) -> Iterable[str]:
+    return [*([outcome.would] if outcome.would else []), *outcome.blocked]
+
+
+def _as_tuple(value: object) -> tuple[str, ...]:
+    return value if isinstance(value, tuple) else ()
+
+
+def _as_pairs(value: object) -> tuple[tuple[str, str], ...]:
+    return value if isinstance(value, tuple) else ()
+
+
+def arrows(records: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f"{name} -> {target}" for name, target in records)

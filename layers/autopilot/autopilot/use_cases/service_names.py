@@ -1,0 +1,27 @@
+"""The names of an endpoint service: those its tags declare, or those its certificates have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autopilot.domain.listener import LoadBalancer
+from autopilot.domain.names import Name
+from autopilot.domain.service import EndpointService
+from autopilot.domain.tls import certified_names
+from autopilot.use_cases.ports import LoadBalancers
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceNames:
+    load_balancers: LoadBalancers
+
+    def __call__(self, service: EndpointService) -> tuple[Name, ...]:
+        """Every name to write, each once. Raises AwsCallFailed where certificates have to be read and cannot."""
+        if not service.is_certified:
+            return service.names
+        return tuple(dict.fromkeys((*service.names, *certified_names(self.in_front_of(service)))))
+
+    def in_front_of(self, service: EndpointService) -> Sequence[LoadBalancer]:
+        """The service's load balancers. Raises AwsCallFailed."""
+        return self.load_balancers.describe(service.load_balancer_arns)
