@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -121,9 +121,9 @@ class Aws:
 
 
 @pytest.fixture
-def aws(clock: Clock) -> Any:
-    elbv2, acm = real.elbv2(), real.acm()
+def aws(clock: Clock) -> Iterator[Aws]:
     with moto_aws(now=clock.seconds):
+        elbv2, acm = real.elbv2(), real.acm()
         yield Aws(Elbv2LoadBalancers(elbv2, acm, clock), elbv2, acm)
 
 

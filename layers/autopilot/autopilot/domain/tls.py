@@ -20,25 +20,28 @@ def certified_names(load_balancers: Iterable[LoadBalancer]) -> tuple[Name, ...]:
 
 def tls_warnings(names: Sequence[str], load_balancers: Sequence[LoadBalancer], now: datetime) -> tuple[str, ...]:
     """What a client that opens TLS to these names will not like, each with the fix."""
-    listeners = [listener for balancer in load_balancers for listener in balancer.listeners]
-    if not load_balancers or not names:
+    if not names:
         return ()
-    if not listeners:
-        return ("the load balancer has no listener: nothing answers there; add one",)
-    if not any(listener.is_tls for listener in listeners):
-        told = ", ".join(names)
-        return (f"the certificate cannot be seen, as no listener does TLS: your backend must serve one for {told}",)
-    certificates = _certificates(load_balancers)
     warnings = [
-        f"the certificate {one.arn} is not in ACM or cannot be read there: nobody can say which names it has"
+        f"the load balancer {balancer.arn} has no listener: nothing answers there; add one"
+        for balancer in load_balancers
+        if not balancer.listeners
+    ]
+    listeners = [listener for balancer in load_balancers for listener in balancer.listeners]
+    if not any(listener.is_tls for listener in listeners):
+        told = f"as no listener does TLS: your backend must serve one for {', '.join(names)}"
+        return (*warnings, f"the certificate cannot be seen, {told}") if listeners else tuple(warnings)
+    certificates = _certificates(load_balancers)
+    warnings += [
+        f"the certificate {one.arn} cannot be looked into, as ACM does not show it here: see for yourself that it is "
+        f"for {', '.join(names)}"
         for one in certificates
         if not one.names
     ]
-    issued = [one for one in certificates if one.is_issued]
     for name in names:
-        good = [one for one in issued if any(covers(general, name) for general in one.names)]
-        if good:
-            warnings += _ending(name, good, now)
+        covering = [one for one in certificates if any(covers(general, name) for general in one.names)]
+        if covering:
+            warnings += _not_good(name, covering, now)
         elif all(one.names for one in certificates):
             warnings.append(
                 f"no certificate of the load balancer is for {name}: TLS will not verify; add one to the TLS listener"
@@ -56,14 +59,20 @@ def expiring(load_balancers: Iterable[LoadBalancer], now: datetime) -> tuple[tup
     return tuple(found)
 
 
-def _ending(name: str, good: Sequence[Certificate], now: datetime) -> list[str]:
+def _not_good(name: str, covering: Sequence[Certificate], now: datetime) -> list[str]:
     """The certificate that lasts longest counts: a renewed one may stand beside the old one."""
-    ends = [one.not_after for one in good]
+    issued = [one for one in covering if one.is_issued]
+    # ACM's status of one that has ended is no longer `ISSUED`, and one that was never issued has no end.
+    ends = [one.not_after for one in issued or covering]
     last = max((end for end in ends if end), default=None)
-    if None in ends or last is None or last - now > timedelta(days=max(_THRESHOLDS_DAYS)):
+    if last and last <= now:
+        return [f"the certificate for {name} ended on {last:%Y-%m-%d}: TLS does not verify; renew it now"]
+    if not issued:
+        told = f"the certificate {covering[0].arn} for {name} is not issued"
+        return [f"{told}: TLS will not verify; have ACM validate it, or put an issued one in its place"]
+    if last is None or None in ends or last - now > timedelta(days=max(_THRESHOLDS_DAYS)):
         return []
-    verb = "ended" if last <= now else "ends"
-    return [f"the certificate for {name} {verb} on {last:%Y-%m-%d}: renew it"]
+    return [f"the certificate for {name} ends on {last:%Y-%m-%d}: renew it"]
 
 
 def _certificates(load_balancers: Iterable[LoadBalancer]) -> tuple[Certificate, ...]:
