@@ -33,6 +33,8 @@ from tests.local_aws import organizations
 PROVIDER, CONSUMER, STRANGER, MANAGEMENT = organizations.NAMES
 ACCOUNTS = {"provider": PROVIDER, "consumer": CONSUMER, "stranger": STRANGER, "management": MANAGEMENT}
 REGION = "eu-central-1"
+ZONE = "payments.example.com"
+RECORD = "api"
 SECRET = "test"
 PROJECT = Path(__file__).parents[2]
 START_SECONDS, STOP_SECONDS = 30.0, 10.0
@@ -252,16 +254,22 @@ def stop(directory: Path = PROJECT / ".local") -> None:
 
 
 def seed(aws: LocalAws) -> None:
-    """Create what is there before Autopilot comes: VPCs in three accounts, the provider's Network Load Balancer, and
-    the trails without which AWS has no events. The ids go into `aws.state`."""
+    """Create what is there before Autopilot comes: VPCs in three accounts, the provider's Network Load Balancer with a
+    certificate for the service's name, and the trails without which AWS has no events. The ids go into `aws.state`."""
     vpc_id, subnet_ids = _vpc(aws, PROVIDER, "10.0.0.0/16", ("10.0.1.0/24", "10.0.2.0/24"))
     elbv2 = aws.client("elbv2", PROVIDER)
     balancers = elbv2.create_load_balancer(Name="payments", Type="network", Scheme="internal", Subnets=subnet_ids)
-    aws.update_state(
-        provider_vpc_id=vpc_id,
-        provider_subnet_ids=subnet_ids,
-        load_balancer_arn=balancers["LoadBalancers"][0]["LoadBalancerArn"],
+    balancer = balancers["LoadBalancers"][0]["LoadBalancerArn"]
+    certificate = aws.client("acm", PROVIDER).request_certificate(DomainName=f"{RECORD}.{ZONE}", ValidationMethod="DNS")
+    target = elbv2.create_target_group(Name="payments", Protocol="TCP", Port=8080, VpcId=vpc_id)["TargetGroups"][0]
+    elbv2.create_listener(
+        LoadBalancerArn=balancer,
+        Port=443,
+        Protocol="TLS",
+        Certificates=[{"CertificateArn": certificate["CertificateArn"]}],
+        DefaultActions=[{"Type": "forward", "TargetGroupArn": target["TargetGroupArn"]}],
     )
+    aws.update_state(provider_vpc_id=vpc_id, provider_subnet_ids=subnet_ids, load_balancer_arn=balancer)
     vpc_id, subnet_ids = _vpc(aws, CONSUMER, "10.1.0.0/16", ("10.1.1.0/24", "10.1.2.0/24"))
     group = aws.client("ec2", CONSUMER).create_security_group(
         GroupName="endpoints", Description="Who may reach the endpoints", VpcId=vpc_id

@@ -11,12 +11,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from tests.local_aws import control
-from tests.local_aws.control import CONSUMER, PROJECT, PROVIDER, LocalAws
+from tests.local_aws.control import CONSUMER, PROJECT, PROVIDER, RECORD, ZONE, LocalAws
 
 STACK = "privatelink-autopilot"
 EMAIL = "ops@example.com"
-ZONE = "payments.example.com"
-RECORD = "api"
 _DEPLOY_SECONDS = 300
 
 

@@ -8,6 +8,7 @@ import time
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from autopilot.aws.load_balancers import Elbv2LoadBalancers
 from tests.local_aws import control, tables
 from tests.local_aws.control import CONSUMER, MANAGEMENT, PROVIDER, REGION, STRANGER, LocalAws, Speed
 from tests.local_aws.organizations import PROD, SANDBOX, WORKLOADS
@@ -554,6 +556,30 @@ def test_permissions_are_changed_by_the_tag_of_the_service(world: World) -> None
     role.modify_vpc_endpoint_service_permissions(**consumer)
     rows = role.describe_vpc_endpoint_service_permissions(ServiceId=created)["AllowedPrincipals"]
     assert [row["Principal"] for row in rows] == consumer["AddAllowedPrincipals"]
+
+
+def test_a_load_balancers_certificates_are_seen_with_the_permissions_of_the_functions(world: World) -> None:
+    control.seed(world.aws)
+    elbv2, acm = (world.aws.client(service, PROVIDER) for service in ("elbv2", "acm"))
+    [balancer] = elbv2.describe_load_balancers()["LoadBalancers"]
+    [listener] = elbv2.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+    names = ["ledger.payments.example.com", "*.example.com"]
+    further = acm.request_certificate(DomainName=names[0], SubjectAlternativeNames=names)["CertificateArn"]
+    elbv2.add_listener_certificates(ListenerArn=listener["ListenerArn"], Certificates=[{"CertificateArn": further}])
+    role = world.role(
+        "certificates",
+        {"Action": "elasticloadbalancing:Describe*"},
+        {"Action": "acm:DescribeCertificate", "Resource": f"arn:aws:acm:{REGION}:*:certificate/*"},
+        trust=root_of(PROVIDER),
+    )
+    port = Elbv2LoadBalancers(session(world, role, "elbv2"), session(world, role, "acm"), lambda: datetime.now(UTC))
+
+    [found] = port.describe([balancer["LoadBalancerArn"], balancer["LoadBalancerArn"].replace("payments", "gone")])
+    [told] = found.listeners
+    assert (told.port, told.protocol, found.filters_privatelink) == (443, "TLS", False)
+    assert [one.names for one in told.certificates] == [("api.payments.example.com",), tuple(names)]
+    assert all(one.is_issued and one.not_after and one.not_after > datetime.now(UTC) for one in told.certificates)
+    assert refusal(elbv2.describe_listener_certificates, ListenerArn="gone")[0] == "ListenerNotFound"
 
 
 def test_route53_is_cut_by_record_name_type_action_and_vpc(world: World) -> None:
