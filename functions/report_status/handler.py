@@ -42,6 +42,7 @@ def wire(account: str) -> ReportStatus:
             settings.allowlist_table,
             settings.ledger_table,
             settings.on_revoked,
+            settings.record_ttl,
         ),
     )
 

@@ -22,7 +22,7 @@ ENVIRONMENT = {
     " ORGANIZATIONS_ROLE_ARN LEDGER_TABLE REQUESTS_QUEUE_URL DNS_QUEUE_URL",
     "ConvergeDnsFunction": "MODE LEDGER_TABLE DNS_QUEUE_URL EXTERNAL_ID RECORD_TTL NAME_GRACE_HOURS PUBLIC_RESOLVER",
     "ReportStatusFunction": "LEDGER_TABLE STATUS_TOPIC_ARN BUS_NAME EMAIL_ON ON_REVOKED ALLOWLIST_TABLE"
-    " CONSUMER_PARAMETERS",
+    " CONSUMER_PARAMETERS RECORD_TTL",
     "SweepFunction": "MODE ON_REVOKED MAX_DISRUPTIONS MAX_DISRUPTIONS_PERCENT HELD_REMINDER_HOURS MANAGE_PERMISSIONS"
     " NAME_GRACE_HOURS DRIFT_CHECK_HOURS FOREIGN_DRIFT_CHECK_HOURS"
     " ALLOWED_PRINCIPALS ALLOWLIST_TABLE LEDGER_TABLE REQUESTS_QUEUE_URL DNS_QUEUE_URL",
@@ -79,7 +79,19 @@ ACCEPTED = {
     "ProviderAccount": ["111122223333"],
     "BusArn": ["", "arn:aws:events:eu-central-1:111122223333:event-bus/privatelink-autopilot"],
     "AllowedRecordNames": ["*", "payments.example.com,*.payments.example.com"],
+    "BusArn2": ["", "arn:aws:events:us-east-1:111122223333:event-bus/privatelink-autopilot"],
+    "BusArn3": ["", "arn:aws-cn:events:cn-north-1:111122223333:event-bus/privatelink-autopilot"],
     "AllowedVpcs": ["", "vpc-0123456789abcdef0", "vpc-01234567,vpc-0123456789abcdef0"],
+    "EndpointServiceName": ["", "com.amazonaws.vpce.eu-central-1.vpce-svc-0123456789abcdef0"],
+    "EndpointVpcId": ["", "vpc-0123456789abcdef0"],
+    "EndpointSubnetIds": ["", "subnet-0123456789abcdef0", "subnet-01234567,subnet-0123456789abcdef0"],
+    "EndpointSecurityGroupIds": ["", "sg-0123456789abcdef0,sg-01234567"],
+    "EndpointServiceRegion": ["", "eu-central-1", "us-gov-west-1"],
+    "EndpointAlsoVpcs": [
+        "",
+        "vpc-0123456789abcdef0",
+        "111122223333/vpc-01234567 eu-west-1/vpc-01234567 111122223333/eu-west-1/vpc-0123456789abcdef0",
+    ],
 }
 REFUSED = {
     "Email": ["", "ops", "ops@example", "a@example.com,b@example.com"],
@@ -108,7 +120,15 @@ REFUSED = {
     "ProviderAccount": ["", "1111"],
     "BusArn": ["privatelink-autopilot"],
     "AllowedRecordNames": ["", "Payments.example.com", "a.example.com,", "a.example.com, b.example.com"],
+    "BusArn2": ["privatelink-autopilot"],
+    "BusArn3": ["arn:aws:events:us-east-1:111122223333:rule/x"],
     "AllowedVpcs": ["vpc-x", "vpc-01234567,"],
+    "EndpointServiceName": ["vpce-svc-0123456789abcdef0", "com.amazonaws.eu-central-1.s3"],
+    "EndpointVpcId": ["vpc-01234567,vpc-01234568", "subnet-01234567"],
+    "EndpointSubnetIds": ["subnet-01234567,", "subnet-01234567, subnet-01234568", "vpc-01234567"],
+    "EndpointSecurityGroupIds": ["sg-01234567,", "default"],
+    "EndpointServiceRegion": ["eu-central-1a", "Frankfurt"],
+    "EndpointAlsoVpcs": ["vpc-01234567,vpc-01234568", "vpc-01234567 ", "vpc-x", "1111/vpc-01234567"],
 }
 
 

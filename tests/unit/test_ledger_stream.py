@@ -23,6 +23,7 @@ LATER = {
     **{name: {"L": []} for name in ("names", "leaving", "also_vpcs", "checks")},
     **{name: {"S": ""} for name in ("regional_name", "regional_zone_id")},
     "checked_at": {"NULL": True},
+    "is_native": {"BOOL": False},
 }
 
 

@@ -77,6 +77,7 @@ def read_row(item: Mapping[str, Any]) -> LedgerRow:
             checked_at=datetime.fromisoformat(dns["checked_at"]) if dns.get("checked_at") else None,
             regional_name=dns.get("regional_name", ""),
             regional_zone_id=dns.get("regional_zone_id", ""),
+            is_native=dns.get("is_native", False),
         ),
         version=int(fields["version"]),
         reported_version=int(fields["reported_version"]),

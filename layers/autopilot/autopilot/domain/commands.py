@@ -18,6 +18,7 @@ class Installation:
     """What the commands need to know of the deployment.
 
     consumer_parameters: the parameters of the consumer's stack, as `aws cloudformation deploy` takes them.
+    record_ttl: of the CNAMEs, in seconds.
     """
 
     autopilot: Autopilot
@@ -25,6 +26,7 @@ class Installation:
     allowlist_table: str
     ledger_table: str
     on_revoked: OnRevoked = OnRevoked.KEEP
+    record_ttl: int = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def commands_for(row: LedgerRow, installation: Installation) -> Sequence[Command
                     "--tags Key=autopilot:zone,Value=payments.example.com Key=autopilot:records,Value=api",
                 ),
             )
-        case Status.CONNECTED:
+        case Status.CONNECTED if row.dns.value is Dns.NO_ROLE:
             return (
                 Command(
                     f"To have names written, account {account} deploys the consumer role:",

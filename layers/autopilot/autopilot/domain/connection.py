@@ -247,7 +247,8 @@ class DnsFacet:
     also_vpcs: the other VPCs that our zones were associated with for this endpoint, as its tag names them.
     change_ids: the Route 53 changes not yet seen INSYNC. reason: a sentence. checks: sentences about the path to the
     endpoint, each with its fix. checked_at: when the account was last looked into. regional_name, regional_zone_id:
-    the endpoint's own DNS entry, where only the provider's list told it.
+    the endpoint's own DNS entry, where only the provider's list told it. is_native: AWS's own private DNS is to be
+    switched on instead of making zones.
     """
 
     value: Dns = Dns.NONE
@@ -266,6 +267,7 @@ class DnsFacet:
     checked_at: datetime | None = None
     regional_name: str = ""
     regional_zone_id: str = ""
+    is_native: bool = False
 
     @property
     def since(self) -> datetime | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from autopilot.domain.commands import Command, Installation, commands_for, show
 from autopilot.domain.connection import Dns, LedgerRow, Status
 from autopilot.domain.disruption import OnRevoked
-from autopilot.domain.report import Notice, StatusChange, document_of, is_disconnected, reason_of
+from autopilot.domain.report import Notice, StatusChange, document_of, handover_of, is_disconnected, reason_of
 
 _LONGEST_SUBJECT = 100
 _MOST_SINGLE_MAILS = 5
@@ -92,16 +92,35 @@ def _mail(change: StatusChange, installation: Installation) -> Mail:
         plain(reason_of(change)),
         "\n".join(f"{name + ':':<13}{plain(value)}" for name, value in _facts(row)),
         *(f"{command.purpose}\n\n    {command.line}" for command in commands),
+        *_by_hand(change, installation),
         f"Everything Autopilot knows of it:\n\n    {show(row, installation)}",
     ]
     document = {**document_of(change), "commands": [command.line for command in commands]}
     return Mail(_subject(f"[Autopilot] {_headline(change)}"), "\n\n".join(paragraphs) + "\n", document)
 
 
+def _by_hand(change: StatusChange, installation: Installation) -> list[str]:
+    """How the consumer's account makes the names without a role for us, for the provider to pass on."""
+    found = handover_of(change, installation.record_ttl)
+    if found is None:
+        return []
+    account = change.row.connection.owner
+    told = [f"Or account {account} makes the names itself, with these commands:\n\n{_indented(found.commands)}"]
+    if found.template:
+        told.append(f"Or with this CloudFormation template:\n\n{_indented(found.template)}")
+    return told
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {plain(line)}" for line in text.splitlines())
+
+
 def _needs_a_person(change: StatusChange, installation: Installation) -> bool:
     is_kept = change.row.status is Status.REVOKED and not is_disconnected(change.row)
     decides = is_kept and installation.on_revoked is OnRevoked.KEEP
-    return not change.is_observed and (decides or change.row.status in _NEEDS_A_PERSON)
+    is_wanted_so = change.row.status is Status.CONNECTED and change.row.dns.value is Dns.DECLINED
+    needs = decides or (change.row.status in _NEEDS_A_PERSON and not is_wanted_so)
+    return not change.is_observed and needs
 
 
 def _must_act(change: StatusChange, commands: Sequence[Command], installation: Installation) -> str:
@@ -113,6 +132,8 @@ def _must_act(change: StatusChange, commands: Sequence[Command], installation: I
             return "Somebody must look."
         case Status.HELD if row.acceptance.refusal:
             return "You need not act: it is tried again by itself. The commands below are for who cannot wait."
+        case Status.CONNECTED if row.dns.value is Dns.DECLINED:
+            return "You need not act: the consumer wants it so."
         case Status.REVOKED if not is_disconnected(row):
             if installation.on_revoked is OnRevoked.REJECT:
                 return "You need act only to keep it: one of the next sweeps disconnects it."
@@ -142,6 +163,7 @@ def _facts(row: LedgerRow) -> list[tuple[str, str]]:
     ]
     if dns.value is not Dns.ABSENT:
         facts += [("Name", f"{name} -> {target}") for name, target in dns.records]
+    facts += [("Check", check) for check in dns.checks if dns.value is not Dns.ABSENT]
     if row.would:
         facts.append(("Observed", row.would))
     facts += [("Timeline", f"{moment.at:%Y-%m-%d %H:%M:%S} UTC {moment.what}") for moment in row.timeline]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from autopilot.domain.connection import Acceptance, AwsState, LedgerRow, Status
+from autopilot.domain.connection import Acceptance, AwsState, Dns, LedgerRow, Status
+from autopilot.domain.handover import Handover, handover
 from autopilot.domain.wake_up import SeenBy
 
 _FIRST = (None, Status.ACCEPTED)
@@ -91,9 +92,17 @@ def _is_refused(row: LedgerRow) -> bool:
     return row.status is Status.REJECTED and bool(row.acceptance.refusal)
 
 
-def event_of(change: StatusChange) -> ConnectionEvent:
-    """The change for machines, commands left out."""
-    return ConnectionEvent(document_of(change))
+def event_of(change: StatusChange, record_ttl: int = 60) -> ConnectionEvent:
+    """The change for machines, with what a customer's portal can show of how to make the names by hand."""
+    by_hand = handover_of(change, record_ttl)
+    more = {"handover": {"commands": by_hand.commands, "template": by_hand.template}} if by_hand else {}
+    return ConnectionEvent({**document_of(change), **more})
+
+
+def handover_of(change: StatusChange, record_ttl: int) -> Handover | None:
+    """What the consumer can do without a role for us; None where there is one, or nothing to do."""
+    is_theirs = change.row.status is Status.CONNECTED and change.row.dns.value is Dns.NO_ROLE
+    return handover(change.row, record_ttl) if is_theirs and not change.is_observed else None
 
 
 def reason_of(change: StatusChange) -> str:
@@ -142,5 +151,10 @@ def document_of(change: StatusChange) -> dict[str, object]:
         "would": row.would or None,
         "vpc_id": row.dns.vpc_id,
         "names": dict(row.dns.records),
+        "checks": list(row.dns.checks),
+        "interfaces": [
+            {"id": one.interface_id, "address": one.address, "availability_zone_id": one.availability_zone_id}
+            for one in row.dns.interfaces
+        ],
         "seen_by": row.seen_by,
     }

@@ -151,6 +151,7 @@ class ConvergeDns:
             "names": tuple((name.fqdn, name.zone) for name in self.endpoint_dns.names(look.service)),
             "regional_name": entry.name if entry else "",
             "regional_zone_id": entry.hosted_zone_id if entry else "",
+            "is_native": look.service.is_native,
         }
 
     def _record(self, look: DnsLook, facet: DnsFacet) -> None:

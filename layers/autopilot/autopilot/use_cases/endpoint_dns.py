@@ -186,6 +186,8 @@ class EndpointDns:
         names = [name for name, _ in known.records if name not in wanted]
         leaving = tuple(Moment(since.get(name, now), name) for name in dict.fromkeys(names))
         due = frozenset(replace(known, leaving=leaving).names_due(now, self.grace))
+        if due and not self.names.are_certain(look.service):
+            return leaving, frozenset()
         if not due or self.mode is Mode.OBSERVE:
             return leaving, due
         return leaving, due if look.may_disrupt and self.ledger.take_disruption() else frozenset()

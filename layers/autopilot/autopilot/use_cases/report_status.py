@@ -28,7 +28,7 @@ class ReportStatus:
         Raises AwsCallFailed.
         """
         if changes:
-            self.bus.put([event_of(change) for change in changes])
+            self.bus.put([event_of(change, self.installation.record_ttl) for change in changes])
         for mail in mails_of(changes, notices, self.mailed, self.installation):
             self.topic.publish(mail)
         for change in changes:

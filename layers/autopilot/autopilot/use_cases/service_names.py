@@ -22,6 +22,19 @@ class ServiceNames:
             return service.names
         return tuple(dict.fromkeys((*service.names, *certified_names(self.in_front_of(service)))))
 
+    def are_certain(self, service: EndpointService) -> bool:
+        """Whether a name that is missing is really declared no longer. Raises AwsCallFailed.
+
+        A certificate that lapsed, or that cannot be read just now, is no reason to take its names away.
+        """
+        if not service.is_certified:
+            return True
+        balancers = self.in_front_of(service)
+        certificates = [
+            one for balancer in balancers for listener in balancer.listeners for one in listener.certificates
+        ]
+        return len(balancers) == len(service.load_balancer_arns) and all(one.is_issued for one in certificates)
+
     def in_front_of(self, service: EndpointService) -> Sequence[LoadBalancer]:
         """The service's load balancers. Raises AwsCallFailed."""
         return self.load_balancers.describe(service.load_balancer_arns)
