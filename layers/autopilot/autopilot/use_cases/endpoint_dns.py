@@ -200,7 +200,7 @@ class EndpointDns:
         facts: dict[str, object] = {"vpc_id": endpoint.vpc_id, "checks": known.checks}
         facts["names"] = tuple((name.fqdn, name.zone) for name in names)
         is_as_known = {one.interface_id for one in known.interfaces} == set(endpoint.interface_ids)
-        if known.value.is_settled and is_as_known:
+        if is_as_known and (known.value.is_settled or known.value is Dns.WAITING):
             return facts, ()
         network = consumer.network(endpoint)
         balancers, unread = self._in_front_of(look)

@@ -1,0 +1,614 @@
+"""What a client in the consumer's VPC resolves before, during and after each change."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from autopilot.domain.connection import ConnectionRef, Dns, Status
+from autopilot.domain.disruption import MaxDisruptions
+from autopilot.domain.listener import Certificate, Listener, LoadBalancer
+from autopilot.domain.mode import Mode
+from autopilot.domain.wake_up import SeenBy, WakeUp
+from tests.fakes.autopilot import SECONDS_TO_INSYNC, FakeAutopilot, event
+from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc
+
+API, LEDGER = f"api.{ZONE}", f"ledger.{ZONE}"
+CREATE, CHANGE, DELETE = "CreateHostedZone", "ChangeResourceRecordSets", "DeleteHostedZone"
+DAY = 24 * 3600
+
+
+@pytest.fixture
+def autopilot() -> FakeAutopilot:
+    return FakeAutopilot()
+
+
+@pytest.fixture
+def vpc(autopilot: FakeAutopilot) -> Vpc:
+    return autopilot.aws.new_vpc(CONSUMER)
+
+
+def target(autopilot: FakeAutopilot, ref: ConnectionRef) -> str:
+    return autopilot.aws.regional_name(ref)
+
+
+def our_zone(autopilot: FakeAutopilot, name: str = ZONE) -> str:
+    return autopilot.consumers.enter(CONSUMER, REGION).hosted_zones.named(name)[0].zone_id
+
+
+def place_of(vpc: Vpc) -> dict[str, str]:
+    return {"VPCRegion": REGION, "VPCId": vpc.vpc_id}
+
+
+def mails(autopilot: FakeAutopilot) -> list[str]:
+    autopilot.report()
+    subjects = [mail.subject for mail in autopilot.topic.mails]
+    autopilot.topic.mails.clear()
+    return subjects
+
+
+def connected_with(autopilot: FakeAutopilot, vpc: Vpc, service_id: str, **tags: str) -> ConnectionRef:
+    """An available connection of an endpoint with these tags, `also_vpcs` for `autopilot:also-vpcs`."""
+    named = {f"autopilot:{name.replace('_', '-')}": value for name, value in tags.items()}
+    ref = autopilot.aws.endpoint(service_id, vpc, tags=named)
+    autopilot.decide(event(ref, vpc.account))
+    autopilot.dns_queue.take()
+    autopilot.clock.advance(90)
+    return ref
+
+
+# One endpoint after another
+
+
+@pytest.mark.parametrize("other", [MANAGED, MANAGED | {"autopilot:records": "api ledger"}])
+def test_a_name_goes_from_blue_to_green_without_a_gap(
+    autopilot: FakeAutopilot, vpc: Vpc, other: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blue, green = autopilot.ready(vpc), autopilot.connected(vpc, autopilot.aws.service(other))
+    autopilot.settle(green)
+    assert autopilot.row(green).status is Status.DNS_BLOCKED
+    wanted = target(autopilot, green)
+    answers = set()
+    call = autopilot.aws.hosted_zones.call
+
+    def watching(*request: object) -> dict[str, object]:
+        answered = call(*request)  # type: ignore[arg-type]
+        answers.add(autopilot.aws.resolves(vpc, API))
+        return answered
+
+    before = target(autopilot, blue)
+    autopilot.aws.delete(blue)
+    monkeypatch.setattr(autopilot.aws.hosted_zones, "call", watching)
+    autopilot.converge(blue)
+    assert f"handed {API} CNAME to {green.endpoint_id}" in autopilot.row(blue).dns.reason
+    assert [wake_up.endpoint_id for wake_up in autopilot.dns_queue.take()] == [green.endpoint_id]
+    assert autopilot.settle(green) is Dns.PRESENT
+    assert answers == {before, wanted}
+
+
+def test_of_two_that_wait_the_eldest_request_gets_the_name(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    service_id = autopilot.aws.service()
+    first = autopilot.ready(vpc, service_id)
+    second = autopilot.connected(vpc, service_id)
+    third = autopilot.connected(vpc, service_id)
+    for ref in (third, second):
+        autopilot.converge(ref)
+    autopilot.aws.delete(first)
+    autopilot.converge(first)
+
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, second)
+    assert autopilot.settle(third) is Dns.BLOCKED
+
+
+def test_an_heir_that_is_gone_by_then_gets_nothing(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    service_id = autopilot.aws.service()
+    first, second = autopilot.ready(vpc, service_id), autopilot.connected(vpc, service_id)
+    autopilot.converge(second)
+    autopilot.aws.delete(second)
+    autopilot.aws.delete(first)
+    autopilot.converge(first)
+
+    assert autopilot.aws.zones_in(vpc) == set()
+
+
+def test_one_name_in_dispute_does_not_keep_the_endpoints_others_waiting(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    first = autopilot.ready(vpc)
+    second = autopilot.connected(vpc, autopilot.aws.service(MANAGED | {"autopilot:records": "api ledger"}))
+
+    assert autopilot.settle(second) is Dns.BLOCKED
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, first)
+    assert autopilot.aws.resolves(vpc, LEDGER) == target(autopilot, second)
+
+
+def test_a_record_of_an_endpoint_that_a_lost_ledger_forgot_is_taken_over_once_it_is_gone(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    service_id = autopilot.aws.service()
+    lost = autopilot.ready(vpc, service_id)
+    autopilot.ledger._rows.clear()
+    second = autopilot.connected(vpc, service_id)
+    assert autopilot.converge(second) is Dns.BLOCKED
+    assert lost.endpoint_id in autopilot.row(second).dns.reason
+
+    autopilot.aws.delete(lost)
+    assert autopilot.settle(second) is Dns.PRESENT
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, second)
+
+
+def test_a_name_that_is_added_leaves_the_connection_ready(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = autopilot.ready(vpc)
+    autopilot.aws.tag(ref.service_id, autopilot_records="api ledger")
+
+    assert autopilot.converge(ref) is None
+    assert autopilot.row(ref).status is Status.READY
+    assert autopilot.dns_queue.take()
+    autopilot.clock.advance(SECONDS_TO_INSYNC)
+    assert autopilot.converge(ref) is Dns.PRESENT
+    assert autopilot.row(ref).dns.change_ids == ()
+
+
+# Names that leave
+
+
+def left(autopilot: FakeAutopilot, vpc: Vpc) -> ConnectionRef:
+    """A connection whose second name was taken out of the tags, and that was seen."""
+    ref = autopilot.ready(vpc, autopilot.aws.service(MANAGED | {"autopilot:records": "api ledger"}))
+    autopilot.aws.tag(ref.service_id, autopilot_records="api")
+    autopilot.run()
+    return ref
+
+
+def test_a_name_that_left_the_tags_stays_for_the_grace_and_goes_at_a_sweep(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = left(autopilot, vpc)
+    assert autopilot.row(ref).status is Status.READY
+    assert LEDGER in autopilot.row(ref).dns.reason
+    autopilot.clock.advance(DAY - 600)
+    autopilot.run()
+    assert autopilot.aws.resolves(vpc, LEDGER) == target(autopilot, ref)
+
+    autopilot.clock.advance(601)
+    autopilot.run()
+    assert autopilot.aws.resolves(vpc, LEDGER) == ""
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
+    assert autopilot.row(ref).dns.leaving == ()
+    assert autopilot.row(ref).status is Status.READY
+
+
+def test_a_name_that_comes_back_within_the_grace_never_went(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = left(autopilot, vpc)
+    autopilot.aws.tag(ref.service_id, autopilot_records="api ledger")
+    autopilot.run()
+    autopilot.clock.advance(2 * DAY)
+    autopilot.run()
+
+    assert autopilot.aws.resolves(vpc, LEDGER) == target(autopilot, ref)
+    assert autopilot.calls.made.count(CHANGE) == 1
+
+
+def test_no_event_takes_a_name_away_that_works_however_old_its_leaving(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = left(autopilot, vpc)
+    autopilot.clock.advance(2 * DAY)
+    autopilot.converge(ref)
+
+    assert autopilot.aws.resolves(vpc, LEDGER) == target(autopilot, ref)
+
+
+def test_a_whole_zone_that_left_the_tags_goes_after_the_grace(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = autopilot.ready(vpc)
+    autopilot.aws.tag(ref.service_id, autopilot_zone="billing.example.com")
+    autopilot.run()
+    assert autopilot.aws.zones_in(vpc) == {ZONE, "billing.example.com"}
+    autopilot.clock.advance(DAY)
+    autopilot.run()
+
+    assert autopilot.aws.zones_in(vpc) == {"billing.example.com"}
+
+
+def test_names_of_a_service_that_declares_none_any_more_go_after_the_grace(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = autopilot.ready(vpc)
+    autopilot.aws.tag(ref.service_id, autopilot_zone=None, autopilot_records=None)
+    autopilot.run()
+    assert autopilot.row(ref).status is Status.READY
+    autopilot.clock.advance(DAY)
+    autopilot.run()
+
+    assert autopilot.aws.zones_in(vpc) == set()
+    assert autopilot.row(ref).status is Status.CONNECTED
+
+
+def test_more_than_may_be_disrupted_keeps_all_names_until_a_person_says_so(vpc: Vpc) -> None:
+    autopilot = FakeAutopilot(max_disruptions=MaxDisruptions(1, 0))
+    service_id = autopilot.aws.service(MANAGED | {"autopilot:records": "api ledger"})
+    vpcs = [autopilot.aws.new_vpc(CONSUMER) for _ in range(3)]
+    refs = [autopilot.ready(place, service_id) for place in vpcs]
+    autopilot.aws.tag(service_id, autopilot_records="api")
+    autopilot.run()
+    autopilot.clock.advance(DAY)
+    mails(autopilot)
+    autopilot.run()
+
+    assert all(autopilot.aws.resolves(place, LEDGER) for place in vpcs)
+    assert any("STOPPED" in subject for subject in mails(autopilot))
+
+    autopilot.ledger.allow_disruptions(len(refs))
+    autopilot.run()
+    assert not any(autopilot.aws.resolves(place, LEDGER) for place in vpcs)
+
+
+def test_what_observe_mode_would_take_away_is_told(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = left(autopilot, vpc)
+    autopilot.clock.advance(DAY)
+    autopilot.mode = Mode.OBSERVE
+    autopilot.converge(ref)
+
+    assert autopilot.aws.resolves(vpc, LEDGER) == target(autopilot, ref)
+    assert f"DELETE {LEDGER}" in autopilot.row(ref).dns.would
+
+
+# Zones of others
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_zone_that_would_hide_names_of_a_wider_one_needs_leave(
+    autopilot: FakeAutopilot, vpc: Vpc, allowed: bool
+) -> None:
+    wider = autopilot.aws.zone(vpc, "example.com")
+    autopilot.aws.write(CONSUMER, wider, f"www.{ZONE}", "elsewhere.example.org")
+    tags = MANAGED | ({"autopilot:allow-shadowing": "true"} if allowed else {})
+    ref = autopilot.connected(vpc, autopilot.aws.service(tags))
+
+    assert autopilot.settle(ref) is (Dns.PRESENT if allowed else Dns.BLOCKED)
+    if not allowed:
+        assert f"would hide www.{ZONE}" in autopilot.row(ref).dns.reason
+        assert autopilot.aws.resolves(vpc, f"www.{ZONE}") == "elsewhere.example.org"
+
+
+def test_a_wider_zone_that_hides_nothing_is_no_obstacle(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    autopilot.aws.zone(vpc, "example.com", www="elsewhere.example.org")
+    ref = autopilot.ready(vpc)
+
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
+    assert autopilot.aws.resolves(vpc, "www.example.com") == "elsewhere.example.org"
+
+
+def test_a_wider_zone_that_already_does_it_is_the_consumers_own(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = autopilot.connected(vpc)
+    wider = autopilot.aws.zone(vpc, "example.com")
+    autopilot.aws.write(CONSUMER, wider, API, target(autopilot, ref))
+
+    assert autopilot.converge(ref) is Dns.CONSUMERS_OWN
+    assert autopilot.aws.zones_in(vpc) == {"example.com"}
+
+
+def test_a_wider_zone_of_another_account_cannot_be_looked_into(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    theirs = autopilot.aws.zone(autopilot.aws.new_vpc(STRANGER), "example.com")
+    place = {"HostedZoneId": theirs, "VPC": {"VPCRegion": REGION, "VPCId": vpc.vpc_id}}
+    autopilot.aws.route53(STRANGER, "CreateVPCAssociationAuthorization", **place)
+    autopilot.aws.route53(CONSUMER, "AssociateVPCWithHostedZone", **place)
+    ref = autopilot.connected(vpc)
+
+    assert autopilot.converge(ref) is Dns.BLOCKED
+    assert "cannot be read" in autopilot.row(ref).dns.reason
+    autopilot.aws.ec2(
+        PROVIDER, "CreateTags", Resources=[ref.service_id], Tags=[{"Key": "autopilot:allow-shadowing", "Value": "true"}]
+    )
+    assert autopilot.settle(ref) is Dns.PRESENT
+
+
+def test_a_narrower_zone_answers_in_our_place_and_that_is_told(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    narrower = autopilot.aws.zone(vpc, API)
+    ref = autopilot.connected(vpc, autopilot.aws.service(MANAGED | {"autopilot:records": "api ledger"}))
+
+    assert autopilot.settle(ref) is Dns.BLOCKED
+    assert narrower in autopilot.row(ref).dns.reason
+    assert autopilot.aws.resolves(vpc, LEDGER) == target(autopilot, ref)
+
+
+def test_a_narrower_zone_that_comes_later_is_seen_at_the_drift_check(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = autopilot.ready(vpc)
+    autopilot.aws.zone(vpc, API)
+    autopilot.clock.advance(DAY)
+    autopilot.run()
+
+    assert autopilot.row(ref).status is Status.DNS_BLOCKED
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_whole_registrable_domain_needs_leave(autopilot: FakeAutopilot, vpc: Vpc, allowed: bool) -> None:
+    tags = MANAGED | {"autopilot:zone": "example.com"} | ({"autopilot:allow-shadowing": "true"} if allowed else {})
+    ref = autopilot.connected(vpc, autopilot.aws.service(tags))
+
+    assert autopilot.settle(ref) is (Dns.PRESENT if allowed else Dns.BLOCKED)
+    assert autopilot.aws.zones_in(vpc) == ({"example.com"} if allowed else set())
+    autopilot.sweep()
+    assert any("CHECK THE TAGS" in subject for subject in mails(autopilot)) is not allowed
+
+
+def test_a_zone_that_is_a_public_one_too_is_told(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    autopilot.public_dns.zones.add(ZONE)
+    ref = autopilot.ready(vpc)
+
+    assert any("is a zone of public DNS too" in check for check in autopilot.row(ref).dns.checks)
+
+
+def test_our_zone_that_was_taken_off_the_vpc_is_put_back(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref, elsewhere = autopilot.ready(vpc), autopilot.aws.new_vpc(CONSUMER)
+    zone_id = our_zone(autopilot)
+    autopilot.aws.route53(CONSUMER, "AssociateVPCWithHostedZone", HostedZoneId=zone_id, VPC=place_of(elsewhere))
+    autopilot.aws.route53(CONSUMER, "DisassociateVPCFromHostedZone", HostedZoneId=zone_id, VPC=place_of(vpc))
+    assert autopilot.aws.resolves(vpc, API) is None
+    autopilot.clock.advance(DAY)
+    autopilot.run()
+
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
+    assert autopilot.calls.made.count(CREATE) == 1
+
+
+def test_our_zone_that_another_of_its_name_replaced_is_not_forced_back(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref, elsewhere = autopilot.ready(vpc), autopilot.aws.new_vpc(CONSUMER)
+    zone_id = our_zone(autopilot)
+    autopilot.aws.route53(CONSUMER, "AssociateVPCWithHostedZone", HostedZoneId=zone_id, VPC=place_of(elsewhere))
+    autopilot.aws.route53(CONSUMER, "DisassociateVPCFromHostedZone", HostedZoneId=zone_id, VPC=place_of(vpc))
+    theirs = autopilot.aws.zone(vpc)
+
+    assert autopilot.settle(ref) is Dns.BLOCKED
+    assert theirs in autopilot.row(ref).dns.reason
+
+
+@pytest.mark.parametrize("zone_too", [False, True])
+def test_what_was_deleted_by_hand_is_back_at_the_drift_check(
+    autopilot: FakeAutopilot, vpc: Vpc, zone_too: bool
+) -> None:
+    ref = autopilot.ready(vpc)
+    zone_id = our_zone(autopilot)
+    autopilot.aws.write(CONSUMER, zone_id, API, target(autopilot, ref), "UPSERT")
+    autopilot.aws.write(CONSUMER, zone_id, API, target(autopilot, ref), "DELETE")
+    if zone_too:
+        autopilot.aws.route53(CONSUMER, DELETE, Id=zone_id)
+    autopilot.run()
+    assert not autopilot.aws.resolves(vpc, API)
+    autopilot.clock.advance(DAY)
+    autopilot.run()
+
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
+
+
+def test_a_quota_that_is_nearly_used_up_is_told_before_it_is_hit(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    autopilot.aws.hosted_zones.most_zones = 1
+    ref = autopilot.ready(vpc)
+
+    assert any("has 0 of 1 hosted zones" in check for check in autopilot.row(ref).dns.checks)
+
+
+# Certificates
+
+
+def behind(autopilot: FakeAutopilot, service_id: str, *names: str, is_issued: bool = True) -> None:
+    (arn,) = next(one for one in autopilot.services.all() if one.service_id == service_id).load_balancer_arns
+    certificate = Certificate("arn:aws:acm:eu-central-1:111111111111:certificate/1", names, is_issued)
+    autopilot.load_balancers.load_balancers[arn] = LoadBalancer(arn, (Listener("arn:l", 443, "TLS", (certificate,)),))
+
+
+def certified(autopilot: FakeAutopilot) -> str:
+    return autopilot.aws.service({"autopilot": "enabled", "autopilot:records": "certificate"})
+
+
+def test_the_names_of_the_certificates_are_each_in_a_zone_of_its_own(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    service_id = certified(autopilot)
+    behind(autopilot, service_id, API, "billing.example.net", f"*.{ZONE}")
+    ref = autopilot.ready(vpc, service_id)
+
+    assert autopilot.aws.zones_in(vpc) == {API, "billing.example.net"}
+    assert {autopilot.aws.resolves(vpc, name) for name in (API, "billing.example.net")} == {target(autopilot, ref)}
+    assert autopilot.aws.resolves(vpc, LEDGER) is None
+
+
+def test_a_certificate_that_lapsed_takes_no_name_away(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    service_id = certified(autopilot)
+    behind(autopilot, service_id, API)
+    ref = autopilot.ready(vpc, service_id)
+    behind(autopilot, service_id, API, is_issued=False)
+    for _ in range(3):
+        autopilot.run()
+        autopilot.clock.advance(DAY)
+
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
+
+    behind(autopilot, service_id, "new.example.net")
+    autopilot.run()
+    assert autopilot.aws.zones_in(vpc) == {"new.example.net"}
+
+
+def test_names_that_no_certificate_has_are_told_with_the_ready_report(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    service_id = autopilot.aws.service()
+    behind(autopilot, service_id, LEDGER)
+    ref = autopilot.ready(vpc, service_id)
+
+    assert any(API in check and "TLS" in check for check in autopilot.row(ref).dns.checks)
+
+
+# The network
+
+
+@pytest.mark.parametrize("off", ["enableDnsSupport", "enableDnsHostnames"])
+def test_where_private_names_cannot_resolve_nothing_is_written(autopilot: FakeAutopilot, vpc: Vpc, off: str) -> None:
+    autopilot.network.without[vpc.vpc_id] = {off}
+    ref = autopilot.connected(vpc)
+
+    assert autopilot.converge(ref) is Dns.BLOCKED
+    assert f"{off} is off in {vpc.vpc_id}" in autopilot.row(ref).dns.reason
+    assert autopilot.aws.zones_in(vpc) == set()
+
+    autopilot.network.without.clear()
+    assert autopilot.settle(ref) is Dns.PRESENT
+
+
+def test_a_shared_vpc_is_a_persons_case(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    autopilot.network.owners[vpc.vpc_id] = STRANGER
+    ref = autopilot.connected(vpc)
+
+    assert autopilot.converge(ref) is Dns.BLOCKED
+    assert STRANGER in autopilot.row(ref).dns.reason
+
+
+# AWS's own private DNS
+
+
+def native(autopilot: FakeAutopilot, name: str = API) -> str:
+    service_id = autopilot.aws.service(MANAGED | {"autopilot:dns": "native"})
+    autopilot.aws.ec2(PROVIDER, "ModifyVpcEndpointServiceConfiguration", ServiceId=service_id, PrivateDnsName=name)
+    autopilot.aws.ec2(PROVIDER, "StartVpcEndpointServicePrivateDnsVerification", ServiceId=service_id)
+    return service_id
+
+
+def test_native_private_dns_is_switched_on_instead_of_a_zone(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = autopilot.connected(vpc, native(autopilot))
+
+    assert autopilot.settle(ref) is Dns.CONSUMERS_OWN
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
+    assert CREATE not in autopilot.calls.made
+    assert autopilot.row(ref).status is Status.READY
+
+
+def test_native_private_dns_that_a_zone_is_in_the_way_of_is_told(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    autopilot.aws.zone(vpc, API)
+    ref = autopilot.connected(vpc, native(autopilot))
+
+    assert autopilot.converge(ref) is Dns.BLOCKED
+    assert "conflicting DNS domain" in autopilot.row(ref).dns.reason
+
+
+def test_what_a_zone_of_ours_resolves_is_not_switched_over(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = autopilot.ready(vpc)
+    autopilot.aws.ec2(PROVIDER, "ModifyVpcEndpointServiceConfiguration", ServiceId=ref.service_id, PrivateDnsName=API)
+    autopilot.aws.ec2(PROVIDER, "StartVpcEndpointServicePrivateDnsVerification", ServiceId=ref.service_id)
+    autopilot.aws.tag(ref.service_id, autopilot_dns="native")
+
+    assert autopilot.settle(ref) is Dns.PRESENT
+    assert "ModifyVpcEndpoint" not in autopilot.calls.made
+
+
+def test_a_customer_without_a_role_switches_native_private_dns_on_with_one_command(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    autopilot.consumers.roles.clear()
+    ref = autopilot.connected(vpc, native(autopilot))
+    autopilot.converge(ref)
+    autopilot.report()
+
+    (mail,) = [mail for mail in autopilot.topic.mails if "CONNECTED" in mail.subject]
+    assert f"--vpc-endpoint-id {ref.endpoint_id} --private-dns-enabled" in mail.text
+
+
+# The consumer's say, and other VPCs
+
+
+def test_a_consumer_that_declines_gets_no_names_and_loses_those_it_had(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = autopilot.ready(vpc)
+    off = [{"Key": "autopilot:dns", "Value": "off"}]
+    autopilot.aws.ec2(CONSUMER, "CreateTags", Resources=[ref.endpoint_id], Tags=off)
+    autopilot.clock.advance(DAY)
+    autopilot.run()
+
+    assert autopilot.row(ref).dns.value is Dns.DECLINED
+    assert autopilot.row(ref).status is Status.CONNECTED
+    assert autopilot.aws.zones_in(vpc) == set()
+
+    autopilot.aws.ec2(CONSUMER, "DeleteTags", Resources=[ref.endpoint_id], Tags=off)
+    autopilot.clock.advance(DAY)
+    autopilot.run()
+    autopilot.settle(ref)
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
+
+
+def test_other_vpcs_of_the_account_are_served_and_let_go_again(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    spoke = autopilot.aws.new_vpc(CONSUMER)
+    ref = connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs=spoke.vpc_id)
+    assert autopilot.settle(ref) is Dns.PRESENT
+    assert autopilot.aws.resolves(spoke, API) == target(autopilot, ref)
+
+    autopilot.aws.ec2(CONSUMER, "DeleteTags", Resources=[ref.endpoint_id], Tags=[{"Key": "autopilot:also-vpcs"}])
+    autopilot.settle(ref)
+    assert autopilot.aws.resolves(spoke, API) is None
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
+
+
+@pytest.mark.parametrize("consents", [False, True])
+def test_another_accounts_vpc_is_served_only_if_it_says_so(autopilot: FakeAutopilot, vpc: Vpc, consents: bool) -> None:
+    """Whoever can tag an endpoint must not thereby put names into somebody else's VPC."""
+    spoke = autopilot.aws.new_vpc(STRANGER)
+    autopilot.consumers.roles.add(STRANGER)
+    if consents:
+        autopilot.network.consents[spoke.vpc_id] = f"{CONSUMER} {PROVIDER}"
+    ref = connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs=f"{STRANGER}/{spoke.vpc_id}")
+    assert autopilot.settle(ref) is Dns.PRESENT
+
+    assert autopilot.aws.resolves(spoke, API) == (target(autopilot, ref) if consents else None)
+    assert any("autopilot:names-from" in check for check in autopilot.row(ref).dns.checks) is not consents
+    zone_id = our_zone(autopilot)
+    left_over = autopilot.aws.route53(CONSUMER, "ListVPCAssociationAuthorizations", HostedZoneId=zone_id)
+    assert left_over["VPCs"] == []
+
+
+def test_with_the_endpoint_the_other_vpcs_lose_the_zone_too(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    spoke = autopilot.aws.new_vpc(CONSUMER)
+    ref = connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs=spoke.vpc_id)
+    autopilot.settle(ref)
+    autopilot.aws.delete(ref)
+    autopilot.converge(ref)
+
+    assert autopilot.aws.zones_in(spoke) == autopilot.aws.zones_in(vpc) == set()
+
+
+# Roles that come and go
+
+
+def test_names_are_written_at_once_when_the_role_comes(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    autopilot.consumers.roles.clear()
+    ref = autopilot.connected(vpc)
+    assert autopilot.converge(ref) is Dns.NO_ROLE
+    autopilot.consumers.roles.add(CONSUMER)
+    autopilot.converge(WakeUp(None, None, CONSUMER, REGION, SeenBy.EVENT))
+
+    (wake_up,) = autopilot.dns_queue.take()
+    assert wake_up.endpoint_id == ref.endpoint_id
+    assert autopilot.settle(ref) is Dns.PRESENT
+
+
+@pytest.mark.parametrize("code", ["UnauthorizedOperation", "InvalidClientTokenId", "ExpiredToken"])
+def test_a_session_that_outlived_its_role_is_given_up(autopilot: FakeAutopilot, vpc: Vpc, code: str) -> None:
+    ref = autopilot.ready(vpc)
+    autopilot.consumers.roles.clear()
+    autopilot.calls.refused["DescribeVpcEndpoints"] = code
+
+    assert autopilot.converge(ref) is Dns.NO_ROLE
+    autopilot.calls.refused.clear()
+    autopilot.consumers.roles.add(CONSUMER)
+    assert autopilot.settle(ref) is Dns.PRESENT
+
+
+def test_a_zone_that_another_run_removes_at_this_moment_is_looked_at_again(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = autopilot.connected(vpc)
+    autopilot.calls.refused[CHANGE] = "PriorRequestNotComplete"
+
+    assert autopilot.converge(ref) is None
+    assert autopilot.dns_queue.take()
+    autopilot.calls.refused.clear()
+    assert autopilot.settle(ref) is Dns.PRESENT
+
+
+def test_a_service_that_is_taken_out_of_our_hands_is_told_once(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = autopilot.ready(vpc)
+    for _ in range(3):
+        autopilot.run()
+        autopilot.clock.advance(timedelta(hours=1).total_seconds())
+    mails(autopilot)
+    autopilot.aws.tag(ref.service_id, autopilot=None)
+    autopilot.run()
+    autopilot.run()
+
+    assert [subject for subject in mails(autopilot) if "NO LONGER MANAGED" in subject] == [
+        f"[Autopilot] NO LONGER MANAGED {ref.service_id}"
+    ]
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
