@@ -39,6 +39,11 @@ def of_type(kind: str, template: Any = PROVIDER) -> dict[str, Any]:
     return {name: r["Properties"] for name, r in template["Resources"].items() if r["Type"] == kind}
 
 
+def targets(rule: Any) -> list[Any]:
+    """The targets of a rule, those in an Fn::If included."""
+    return [to["Fn::If"][1] if "Fn::If" in to else to for to in rule["Targets"]]
+
+
 def target(reference: Any) -> str:
     """The logical id that a Ref or GetAtt points to."""
     return str(reference["Ref"] if "Ref" in reference else reference["Fn::GetAtt"][0])

@@ -6,7 +6,18 @@ from typing import Any
 import cfnlint.api  # type: ignore[import-untyped]
 import pytest
 
-from tests.template.templates import BOTH, CONSUMER, PROJECT, PROVIDER, listed, of_type, read, statements, target
+from tests.template.templates import (
+    BOTH,
+    CONSUMER,
+    PROJECT,
+    PROVIDER,
+    listed,
+    of_type,
+    read,
+    statements,
+    target,
+    targets,
+)
 
 FUNCTIONS = of_type("AWS::Lambda::Function")
 MAPPINGS = of_type("AWS::Lambda::EventSourceMapping")
@@ -47,14 +58,15 @@ def test_cfn_lint_finds_nothing_after_the_transform() -> None:
 
 def test_the_consumers_template_needs_no_transform() -> None:
     assert "Transform" not in CONSUMER
-    assert {resource["Type"].split("::")[1] for resource in CONSUMER["Resources"].values()} == {"IAM", "Events", "SQS"}
+    kinds = {resource["Type"].split("::")[1] for resource in CONSUMER["Resources"].values()}
+    assert kinds == {"IAM", "Events", "SQS", "EC2"}
 
 
 @pytest.mark.parametrize(("template", "rule"), RULES)
 def test_a_rule_retries_for_a_day_and_then_keeps_the_event(template: Any, rule: str) -> None:
-    (to,) = of_type("AWS::Events::Rule", template)[rule]["Targets"]
-    assert to["RetryPolicy"] == {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
-    assert admits(template, target(to["DeadLetterConfig"]["Arn"]), "events.amazonaws.com", rule)
+    for to in targets(of_type("AWS::Events::Rule", template)[rule]):
+        assert to["RetryPolicy"] == {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
+        assert admits(template, target(to["DeadLetterConfig"]["Arn"]), "events.amazonaws.com", rule)
 
 
 @pytest.mark.parametrize("rule", of_type("AWS::Events::Rule"))

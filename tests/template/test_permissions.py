@@ -96,7 +96,6 @@ ON_EVERY_RESOURCE = {
     "ec2:DescribeNetworkInterfaces": "EC2's describes know no resources",
     "ec2:DescribeSubnets": "EC2's describes know no resources",
     "ec2:DescribeVpcs": "EC2's describes know no resources",
-    "ec2:DescribeVpcAttribute": "EC2's describes know no resources",
     "ec2:DescribeSecurityGroups": "EC2's describes know no resources",
     "elasticloadbalancing:DescribeLoadBalancers": "Elastic Load Balancing's describes know no resources",
     "elasticloadbalancing:DescribeListeners": "Elastic Load Balancing's describes know no resources",

@@ -25,7 +25,8 @@ _STACKS = {
 }
 
 FORWARDED, REQUESTS, DNS, SWEEP = "forwarded", "RequestsQueue", "DnsQueue", "SweepFunction"
-_BUSES = {"AutopilotBus", "BusArn"}
+_CONSUMERS_BUSES = {"BusArn", "BusArn2", "BusArn3"}
+_BUSES = {"AutopilotBus"} | _CONSUMERS_BUSES
 
 # Forwarded by the account where it happens to the Autopilot bus, and from there to a queue; or taken there at once.
 TAKEN_BY = {
@@ -130,7 +131,8 @@ def _rules_of(template: str) -> Iterator[Rule]:
     for name, resource in resources.items():
         if resource["Type"] == "AWS::Events::Rule":
             properties = resource["Properties"]
-            arns = [next(iter(target["Arn"].values())) for target in properties["Targets"]]
+            targets = [target.get("Fn::If", [None, target])[1] for target in properties["Targets"]]
+            arns = [next(iter(target["Arn"].values())) for target in targets]
             yield Rule(
                 name,
                 "EventBusName" not in properties,
@@ -162,7 +164,7 @@ def targets_of(rules: Iterable[Rule], happened: Any) -> set[str]:
 
 def test_the_rules_of_both_templates_are_the_ones_meant_here() -> None:
     assert {target for rule in ON_DEFAULT_BUS for target in rule.targets} == {"AutopilotBus", REQUESTS, SWEEP}
-    assert {target for rule in CONSUMERS for target in rule.targets} == {"BusArn"}
+    assert all(rule.targets == _CONSUMERS_BUSES for rule in CONSUMERS)
     assert all(rule.on_default_bus for rule in CONSUMERS)
     assert {target for rule in ON_OUR_BUS for target in rule.targets} == {REQUESTS, DNS}
 
