@@ -28,7 +28,7 @@ class Story:
 
     aws: LocalAws
 
-    def create_endpoint(self, account: str = CONSUMER) -> str:
+    def create_endpoint(self, account: str = CONSUMER, tags: dict[str, str] | None = None) -> str:
         """CreateVpcEndpoint to the provider's service from this account's VPC; the new endpoint's id."""
         state = self.aws.state
         place: dict[str, Any] = {
@@ -39,6 +39,9 @@ class Story:
             },
             STRANGER: {"VpcId": state.stranger_vpc_id, "SubnetIds": state.stranger_subnet_ids},
         }[account]
+        if tags:
+            tagged = [{"Key": key, "Value": value} for key, value in tags.items()]
+            place["TagSpecifications"] = [{"ResourceType": "vpc-endpoint", "Tags": tagged}]
         answer = self.aws.client("ec2", account).create_vpc_endpoint(
             VpcEndpointType="Interface", ServiceName=state.service_name, **place
         )
