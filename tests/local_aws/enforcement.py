@@ -192,6 +192,9 @@ def _resource_arn(stock_arn: Callable[..., str], service: str, method: str, path
     service_id = iam_actions._query_param(query_params, "ServiceId") if service == "ec2" else ""
     if service_id:
         return f"arn:aws:ec2:{region}:{account_id}:vpc-endpoint-service/{service_id}"
+    endpoint_id = iam_actions._query_param(query_params, "VpcEndpointId") if service == "ec2" else ""
+    if endpoint_id:
+        return f"arn:aws:ec2:{region}:{account_id}:vpc-endpoint/{endpoint_id}"
     if service == "route53" and "/change/" in path:
         return f"arn:aws:route53:::change/{path.rpartition('/')[2]}"
     return stock_arn(service, method, path, *rest)

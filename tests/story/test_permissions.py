@@ -19,7 +19,6 @@ _DONE_BY_AWS = {
 }
 # What a consumer or a provider asks for by a tag; tests/story/test_names.py and the unit tests show it.
 _ONLY_WHERE_ASKED = {
-    "ec2:ModifyVpcEndpoint": "the service's tag autopilot:dns=native",
     "route53:AssociateVPCWithHostedZone": "the endpoint's tag autopilot:also-vpcs, or a zone taken off its VPC",
     "route53:DisassociateVPCFromHostedZone": "a VPC that leaves that tag",
     "route53:CreateVPCAssociationAuthorization": "a VPC of another account in that tag",

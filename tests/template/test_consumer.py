@@ -70,7 +70,7 @@ def test_the_attributes_of_vpcs_are_read_those_that_another_account_shares_inclu
 
 
 def test_private_dns_may_be_switched_on_and_nothing_else_of_an_endpoint_be_changed() -> None:
-    statement = allowed("ec2:ModifyVpcEndpoint")
+    statement = allowed("ec2:ModifyVpcEndpoint", AllowPrivateDns="true")
     assert statement["Resource"] == f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc-endpoint/*"
     assert statement["Condition"]["BoolIfExists"] == {"ec2:Attribute/PrivateDnsEnabled": "true"}
     assert statement["Condition"]["Null"] == {
@@ -80,12 +80,12 @@ def test_private_dns_may_be_switched_on_and_nothing_else_of_an_endpoint_be_chang
 
 
 def test_an_endpoint_whose_tag_declines_names_keeps_its_private_dns_as_it_is() -> None:
-    declined = allowed("ec2:ModifyVpcEndpoint")["Condition"]["StringNotEqualsIgnoreCase"]
+    declined = allowed("ec2:ModifyVpcEndpoint", AllowPrivateDns="true")["Condition"]["StringNotEqualsIgnoreCase"]
     assert declined == {f"aws:ResourceTag/{DNS_TAG}": "off"}
 
 
 def test_no_endpoint_may_be_changed_where_private_dns_is_not_allowed() -> None:
-    assert "ec2:ModifyVpcEndpoint" not in actions(stack(AllowPrivateDns="false")["ConsumerRole"])
+    assert "ec2:ModifyVpcEndpoint" not in actions(stack()["ConsumerRole"])
 
 
 @pytest.mark.parametrize("rule", ["EndpointRule", "StackRule"])

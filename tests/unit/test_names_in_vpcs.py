@@ -12,6 +12,7 @@ from autopilot.domain.listener import Certificate, Listener, LoadBalancer
 from autopilot.domain.mode import Mode
 from autopilot.domain.wake_up import SeenBy, WakeUp
 from tests.fakes.autopilot import SECONDS_TO_INSYNC, FakeAutopilot, event
+from tests.fakes.calls import Crash
 from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc
 
 API, LEDGER = f"api.{ZONE}", f"ledger.{ZONE}"
@@ -612,3 +613,89 @@ def test_a_service_that_is_taken_out_of_our_hands_is_told_once(autopilot: FakeAu
         f"[Autopilot] NO LONGER MANAGED {ref.service_id}"
     ]
     assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
+
+
+# Wherever a run dies
+
+
+def handing_over(autopilot: FakeAutopilot) -> tuple[Vpc, ConnectionRef, ConnectionRef]:
+    """Blue is about to go, green waits for its name, and another VPC is served."""
+    vpc, spoke, service_id = autopilot.aws.new_vpc(CONSUMER), autopilot.aws.new_vpc(CONSUMER), autopilot.aws.service()
+    blue = connected_with(autopilot, vpc, service_id, also_vpcs=spoke.vpc_id)
+    autopilot.settle(blue)
+    green = autopilot.connected(vpc, service_id)
+    autopilot.settle(green)
+    autopilot.aws.delete(blue)
+    autopilot.dns_queue.take()
+    return vpc, blue, green
+
+
+def calls_to_hand_over() -> int:
+    trial = FakeAutopilot()
+    _, blue, _ = handing_over(trial)
+    trial.calls.made.clear()
+    trial.converge(blue)
+    return len(trial.calls.made)
+
+
+@pytest.mark.parametrize("dies_after", range(1, calls_to_hand_over() + 1))
+def test_wherever_a_run_dies_while_it_hands_a_name_on_the_next_ones_finish(dies_after: int) -> None:
+    autopilot = FakeAutopilot()
+    vpc, blue, green = handing_over(autopilot)
+    autopilot.calls.crash_after = dies_after
+    with pytest.raises(Crash):
+        autopilot.converge(blue)
+    assert autopilot.aws.resolves(vpc, API)
+    autopilot.converge(blue)
+    autopilot.settle(green)
+
+    assert autopilot.row(blue).dns.value is Dns.ABSENT
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, green)
+    assert autopilot.row(green).status is Status.READY
+
+
+def calls_to_serve_others() -> int:
+    """One of them is refused, as there is no authorization to withdraw: at that one nothing dies."""
+    trial = FakeAutopilot()
+    ref = serving(trial)
+    trial.calls.made.clear()
+    trial.converge(ref)
+    return len(trial.calls.made)
+
+
+def serving(autopilot: FakeAutopilot) -> ConnectionRef:
+    vpc, spoke = autopilot.aws.new_vpc(CONSUMER), autopilot.aws.new_vpc(STRANGER)
+    autopilot.consumers.roles.add(STRANGER)
+    autopilot.network.consents[spoke.vpc_id] = CONSUMER
+    return connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs=f"{STRANGER}/{spoke.vpc_id}")
+
+
+@pytest.mark.parametrize("dies_after", range(1, calls_to_serve_others()))
+def test_wherever_a_run_dies_while_it_serves_other_vpcs_the_next_ones_finish(dies_after: int) -> None:
+    autopilot = FakeAutopilot()
+    ref = serving(autopilot)
+    autopilot.calls.crash_after = dies_after
+    with pytest.raises(Crash):
+        autopilot.converge(ref)
+
+    assert autopilot.settle(ref) is Dns.PRESENT
+    spoke = autopilot.network.vpcs[1]
+    assert autopilot.aws.resolves(spoke, API) == target(autopilot, ref)
+    zone_id = our_zone(autopilot)
+    left_over = autopilot.aws.route53(CONSUMER, "ListVPCAssociationAuthorizations", HostedZoneId=zone_id)
+    assert left_over["VPCs"] == []
+
+
+def test_an_authorization_that_a_killed_run_left_behind_is_withdrawn(autopilot: FakeAutopilot) -> None:
+    """A killed run does nothing any more: neither the withdrawal nor the ledger's write comes."""
+    ref = serving(autopilot)
+    autopilot.calls.crash_before = "DeleteVPCAssociationAuthorization"
+    with pytest.raises(Crash):
+        autopilot.converge(ref)
+    zone_id = our_zone(autopilot)
+    place = {"VPCRegion": REGION, "VPCId": autopilot.network.vpcs[1].vpc_id}
+    autopilot.aws.route53(CONSUMER, "CreateVPCAssociationAuthorization", HostedZoneId=zone_id, VPC=place)
+
+    assert autopilot.settle(ref) is Dns.PRESENT
+    left_over = autopilot.aws.route53(CONSUMER, "ListVPCAssociationAuthorizations", HostedZoneId=zone_id)
+    assert left_over["VPCs"] == []

@@ -27,9 +27,14 @@ class Associations:
     hosted_zones: HostedZones
     account: str
 
-    def add(self, zone_id: str, zone_name: str, vpc: VpcRef, *, allows_shadowing: bool) -> str | None:
-        """Associate; a sentence that says why not, and the fix. What is associated already stays so."""
+    def add(self, zone_id: str, zone_name: str, vpc: VpcRef, *, allows_shadowing: bool, is_known: bool) -> str | None:
+        """Associate; a sentence that says why not, and the fix. What is associated already stays so.
+
+        is_known: a run that ended well has associated it. One that died may have left its authorization behind.
+        """
         try:
+            if vpc.account != self.account and not is_known:
+                self.hosted_zones.withdraw_authorization(zone_id, vpc.vpc_id, vpc.region)
             return self._add(zone_id, zone_name, vpc, self.consumers.enter(vpc.account, vpc.region), allows_shadowing)
         except NoConsumerRole as refusal:
             return f"{vpc} is not served: {refusal}"

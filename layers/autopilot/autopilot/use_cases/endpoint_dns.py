@@ -270,7 +270,9 @@ class EndpointDns:
         served: list[VpcRef] = []
         for ref in refs:
             told = [
-                associations.add(zone_id, name, ref, allows_shadowing=look.service.allows_shadowing)
+                associations.add(
+                    zone_id, name, ref, allows_shadowing=look.service.allows_shadowing, is_known=ref in known
+                )
                 for name, zone_id in ours.items()
             ]
             problems += [text for text in told if text]
