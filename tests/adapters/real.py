@@ -63,12 +63,15 @@ def organizations(account: str = PROVIDER, *, with_paths: bool = True) -> Organi
     return organizations
 
 
+def ec2(account: str) -> Any:
+    return client("ec2", account)
+
+
 def vpc(account: str) -> Vpc:
     """A VPC in moto's network, with one subnet."""
-    ec2 = client("ec2", account)
-    vpc_id = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    ec2.modify_vpc_attribute(VpcId=vpc_id, EnableDnsHostnames={"Value": True})
-    subnet = ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.0.0.0/24", AvailabilityZone=f"{REGION}a")
+    vpc_id = ec2(account).create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    ec2(account).modify_vpc_attribute(VpcId=vpc_id, EnableDnsHostnames={"Value": True})
+    subnet = ec2(account).create_subnet(VpcId=vpc_id, CidrBlock="10.0.0.0/24", AvailabilityZone=f"{REGION}a")
     return Vpc(account, vpc_id, subnet["Subnet"]["SubnetId"])
 
 

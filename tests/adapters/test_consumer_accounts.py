@@ -10,6 +10,7 @@ from autopilot.domain.connection import AwsState, DnsEntry, NetworkInterface
 from autopilot.domain.dns_plan import Autopilot
 from autopilot.domain.failures import NoConsumerRole
 from autopilot.domain.mode import Mode
+from autopilot.domain.network import InboundRule, SecurityGroup
 from autopilot.domain.network import Vpc as NetworkVpc
 from autopilot.use_cases.ports import ConsumerAccounts
 from tests.adapters import real
@@ -89,6 +90,108 @@ def test_the_hosted_zones_are_the_accounts_own(consumers: ConsumerAccounts, land
     ours = landscape.zone(landscape.new_vpc(CONSUMER))
 
     assert [zone.zone_id for zone in consumers.enter(CONSUMER, REGION).hosted_zones.named(ZONE)] == [ours]
+
+
+def test_private_dns_is_switched_on_for_an_endpoint(consumers: ConsumerAccounts, landscape: Landscape) -> None:
+    service_id, vpc = landscape.service(), landscape.new_vpc(CONSUMER)
+    landscape.ec2(PROVIDER, "ModifyVpcEndpointServiceConfiguration", ServiceId=service_id, PrivateDnsName=f"api.{ZONE}")
+    landscape.ec2(PROVIDER, "StartVpcEndpointServicePrivateDnsVerification", ServiceId=service_id)
+    ref = landscape.endpoint(service_id, vpc, tags={"autopilot:dns": "off"})
+    landscape.accept(ref)
+    account = consumers.enter(CONSUMER, REGION)
+    account.enable_private_dns(ref.endpoint_id)
+    endpoint = account.endpoint(ref.endpoint_id)
+
+    assert endpoint is not None
+    assert endpoint.private_dns_enabled
+    assert endpoint.declines_dns
+    assert landscape.resolves(vpc, f"api.{ZONE}") == landscape.regional_name(ref)
+
+
+def test_a_session_that_is_left_is_left_once(consumers: ConsumerAccounts) -> None:
+    assert not consumers.leave(CONSUMER, REGION)
+    consumers.enter(CONSUMER, REGION)
+    assert consumers.leave(CONSUMER, REGION)
+    assert not consumers.leave(CONSUMER, REGION)
+
+
+@dataclass
+class Around:
+    """A VPC that is broken, tagged and guarded: in the fake's network, or with the API in moto's."""
+
+    fake: FakeAutopilot | None
+
+    def switch_off(self, vpc_id: str, attribute: str) -> None:
+        if self.fake:
+            self.fake.network.without.setdefault(vpc_id, set()).add(attribute)
+        else:
+            name = attribute[0].upper() + attribute[1:]
+            real.ec2(CONSUMER).modify_vpc_attribute(VpcId=vpc_id, **{name: {"Value": False}})
+
+    def consent(self, vpc_id: str, accounts: str) -> None:
+        if self.fake:
+            self.fake.network.consents[vpc_id] = accounts
+        else:
+            real.ec2(CONSUMER).create_tags(
+                Resources=[vpc_id], Tags=[{"Key": "autopilot:names-from", "Value": accounts}]
+            )
+
+    def group(self, vpc_id: str, port: int) -> str:
+        if self.fake:
+            self.fake.network.rules["sg-0123456789abcdef0"] = (InboundRule("tcp", port, port),)
+            return "sg-0123456789abcdef0"
+        made = real.ec2(CONSUMER).create_security_group(GroupName="endpoint", Description="x", VpcId=vpc_id)
+        rule = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
+        real.ec2(CONSUMER).authorize_security_group_ingress(GroupId=made["GroupId"], IpPermissions=[rule])
+        return str(made["GroupId"])
+
+
+@pytest.fixture
+def around(is_real: bool, fake: FakeAutopilot, landscape: Landscape) -> Around:
+    return Around(None if is_real else fake)
+
+
+@pytest.mark.parametrize("attribute", ["enableDnsSupport", "enableDnsHostnames"])
+def test_an_attribute_of_the_vpc_that_is_off_is_seen(
+    consumers: ConsumerAccounts, landscape: Landscape, around: Around, attribute: str
+) -> None:
+    vpc = landscape.new_vpc(CONSUMER)
+    ref = landscape.endpoint(landscape.service(), vpc)
+    around.switch_off(vpc.vpc_id, attribute)
+    account = consumers.enter(CONSUMER, REGION)
+    endpoint = account.endpoint(ref.endpoint_id)
+
+    assert endpoint is not None
+    found = account.network(endpoint).vpc
+    assert (found.dns_support, found.dns_hostnames) == (
+        attribute != "enableDnsSupport",
+        attribute != "enableDnsHostnames",
+    )
+
+
+def test_the_endpoints_security_groups_are_seen_with_their_inbound_rules(
+    consumers: ConsumerAccounts, landscape: Landscape, around: Around
+) -> None:
+    vpc = landscape.new_vpc(CONSUMER)
+    ref, group_id = landscape.endpoint(landscape.service(), vpc), around.group(vpc.vpc_id, 8443)
+    landscape.ec2(CONSUMER, "ModifyVpcEndpoint", VpcEndpointId=ref.endpoint_id, AddSecurityGroupIds=[group_id])
+    account = consumers.enter(CONSUMER, REGION)
+    endpoint = account.endpoint(ref.endpoint_id)
+
+    assert endpoint is not None
+    assert account.network(endpoint).groups == (SecurityGroup(group_id, (InboundRule("tcp", 8443, 8443),)),)
+
+
+def test_a_vpc_says_itself_whose_names_it_takes(
+    consumers: ConsumerAccounts, landscape: Landscape, around: Around
+) -> None:
+    vpc, silent = landscape.new_vpc(CONSUMER), landscape.new_vpc(CONSUMER)
+    around.consent(vpc.vpc_id, f"{STRANGER} {PROVIDER}")
+    account = consumers.enter(CONSUMER, REGION)
+
+    assert account.consents(vpc.vpc_id, STRANGER)
+    assert not account.consents(vpc.vpc_id, STRANGER[:11])
+    assert not account.consents(silent.vpc_id, STRANGER)
 
 
 @dataclass

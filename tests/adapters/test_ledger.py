@@ -16,6 +16,7 @@ from autopilot.domain.connection import (
     Dns,
     DnsFacet,
     LedgerRow,
+    Moment,
     NetworkInterface,
 )
 from autopilot.domain.disruption import Brake
@@ -100,11 +101,33 @@ def test_a_row_reads_back_as_it_was_written(ledger: Ledger, clock: Clock) -> Non
         records=(("*.payments.example.com", "vpce-0e1f2a3b4c5d6e701-abcd1234.example"),),
         change_ids=("C0123456789",),
         interfaces=(NetworkInterface("eni-0a1b2c3d4e5f60718", "10.0.0.10", "euc1-az2"),),
+        names=(("*.payments.example.com", "payments.example.com"),),
+        leaving=(Moment(clock(), "api.payments.example.com"),),
+        also_vpcs=(f"{CONSUMER}/eu-central-1/vpc-0123456789abcdef0",),
+        checks=("the endpoint is in 1 of 3 zones",),
+        checked_at=clock(),
+        regional_name="vpce-0e1f2a3b4c5d6e701-abcd1234.example",
+        regional_zone_id="Z273ZU8SZ5RJPC",
+        is_native=True,
     )
     written = ledger.record_dns(ledger.record_acceptance(UNSEEN, acceptance), dns.would_become("would do more"))
 
     assert ledger.rows([REF]) == {REF: written}
     assert written == replace(UNSEEN, acceptance=acceptance, dns=dns.would_become("would do more"), version=2)
+
+
+def test_the_rows_of_an_account_are_found_by_their_vpc_too(ledger: Ledger, clock: Clock) -> None:
+    here, there = (ConnectionRef(REF.service_id, f"vpce-0e1f2a3b4c5d6e70{number}") for number in (2, 3))
+    for ref, vpc_id in ((here, "vpc-0a1b2c3d4e5f60718"), (there, "vpc-0a1b2c3d4e5f60719")):
+        row = ledger.record_acceptance(replace(UNSEEN, connection=replace(CONNECTION, ref=ref)), held(clock))
+        ledger.record_dns(row, DnsFacet().became(Dns.BLOCKED, clock(), vpc_id=vpc_id))
+    ledger.record_acceptance(UNSEEN, held(clock))
+    elsewhere = replace(CONNECTION, ref=ConnectionRef(REF.service_id, "vpce-0e1f2a3b4c5d6e704"), owner="999999999999")
+    ledger.record_acceptance(replace(UNSEEN, connection=elsewhere), held(clock))
+
+    assert {row.ref for row in ledger.rows_in(CONSUMER)} == {REF, here, there}
+    assert [row.ref for row in ledger.rows_in(CONSUMER, "vpc-0a1b2c3d4e5f60718")] == [here]
+    assert list(ledger.rows_in("888888888888")) == []
 
 
 def test_a_connection_without_its_time_of_creation_reads_back(ledger: Ledger, clock: Clock) -> None:

@@ -10,13 +10,13 @@ from itertools import pairwise
 import pytest
 
 from autopilot.domain.commands import Installation
-from autopilot.domain.connection import Acceptance, AwsState, Dns, LedgerRow, Status
+from autopilot.domain.connection import Acceptance, AwsState, Dns, LedgerRow, NetworkInterface, Status
 from autopilot.domain.disruption import OnRevoked
 from autopilot.domain.mails import Mail, mails_of
 from autopilot.domain.report import StatusChange, change_of, event_of
 from autopilot.domain.wake_up import SeenBy
 from tests.events import CONSUMER, ENDPOINT, PROVIDER, SERVICE
-from tests.unit.examples import AUTOPILOT, row
+from tests.unit.examples import AUTOPILOT, ZONE, row
 
 HELD = row(Acceptance.HELD, Dns.NONE, AwsState.PENDING_ACCEPTANCE, reason="held: no entry allows it")
 REVOKED = row(Acceptance.REVOKED, reason="revoked: the entry is gone")
@@ -182,3 +182,37 @@ def test_machines_read_the_decision_and_who_answered() -> None:
 
     assert detail["decision"] == "held: no entry allows it"
     assert (detail["account_name"], detail["account_path"], detail["answered_by"]) == ("team-x", "Workloads", "alice")
+
+
+def test_the_ready_mail_lists_interfaces_and_what_the_checks_found() -> None:
+    interfaces = (NetworkInterface("eni-1", "10.0.0.10", "euc1-az1"),)
+    checks = ("the endpoint is in 1 of 3 zones; add a subnet in euc1-az2, euc1-az3",)
+    ready = row()
+    told = mail(replace(ready, dns=replace(ready.dns, interfaces=interfaces, checks=checks)))
+
+    assert "Interface:   eni-1 10.0.0.10 in euc1-az1\n" in told.text
+    assert "Check:       the endpoint is in 1 of 3 zones; add a subnet in euc1-az2, euc1-az3\n" in told.text
+    assert told.document["checks"] == list(checks)
+
+
+def test_who_has_no_role_for_us_is_handed_all_it_needs_by_mail_and_by_event() -> None:
+    connected = row(Acceptance.ACCEPTED, Dns.NO_ROLE)
+    connected = replace(connected, dns=replace(connected.dns, names=((f"api.{ZONE}", ZONE),)))
+    told, detail = mail(connected), event_of(StatusChange(connected, None)).detail
+
+    assert "aws route53 create-hosted-zone" in told.text
+    assert "AWS::Route53::HostedZone" in told.text
+    by_hand = detail["handover"]
+    assert isinstance(by_hand, dict)
+    assert "aws route53 create-hosted-zone" in by_hand["commands"]
+    assert json.loads(by_hand["template"])["Resources"]
+    assert "handover" not in event_of(StatusChange(row(), None)).detail
+
+
+def test_a_consumer_that_declines_names_asks_for_nobody() -> None:
+    declined = row(Acceptance.ACCEPTED, Dns.DECLINED, reason="the endpoint's own tag autopilot:dns=off declines names")
+    told = mail(declined)
+
+    assert told.text.startswith("You need not act: the consumer wants it so.")
+    assert "create-hosted-zone" not in told.text
+    assert "cloudformation deploy" not in told.text

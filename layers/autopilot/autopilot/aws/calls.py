@@ -13,6 +13,9 @@ from autopilot.domain.failures import AwsCallFailed
 # A function lives for a minute: a call that hangs must fail while there is time to say so.
 CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=3, read_timeout=10)
 
+# Route 53 gives an account ten calls a second for everybody in it: who is told to slow down slows down by itself.
+ADAPTIVE = CONFIG.merge(Config(retries={"mode": "adaptive", "total_max_attempts": 5}))
+
 
 @contextmanager
 def calling(operation: str, subject: str) -> Iterator[None]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.exceptions import ClientError
 
-from autopilot.aws.calls import CONFIG, calling, code_of
+from autopilot.aws.calls import ADAPTIVE, CONFIG, calling, code_of
 from autopilot.aws.consumer_network import read_network
 from autopilot.aws.hosted_zones import Route53HostedZones
 from autopilot.aws.memory import Memory
@@ -128,9 +128,12 @@ class AwsConsumerAccounts:
             aws_access_key_id=credentials["AccessKeyId"],
             aws_secret_access_key=credentials["SecretAccessKey"],
             aws_session_token=credentials["SessionToken"],
-            config=CONFIG,
         )
-        return AwsConsumerAccount(client("ec2"), Route53HostedZones(client("route53"), account, region), region)
+        return AwsConsumerAccount(
+            client("ec2", config=CONFIG),
+            Route53HostedZones(client("route53", config=ADAPTIVE), account, region),
+            region,
+        )
 
     @property
     def _partition(self) -> str:
