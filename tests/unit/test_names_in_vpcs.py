@@ -562,6 +562,25 @@ def test_with_the_endpoint_the_other_vpcs_lose_the_zone_too(autopilot: FakeAutop
     assert autopilot.aws.zones_in(spoke) == autopilot.aws.zones_in(vpc) == set()
 
 
+@pytest.mark.parametrize("goes", [True, False])
+def test_a_zone_that_stays_for_another_endpoint_no_longer_serves_the_vpcs_of_the_one_that_went(
+    autopilot: FakeAutopilot, vpc: Vpc, goes: bool
+) -> None:
+    spoke = autopilot.aws.new_vpc(CONSUMER)
+    ledger = autopilot.ready(vpc, autopilot.aws.service(MANAGED | {"autopilot:records": "ledger"}))
+    ref = connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs=spoke.vpc_id)
+    autopilot.settle(ref)
+    if goes:
+        autopilot.aws.delete(ref)
+    else:
+        off = [{"Key": "autopilot:dns", "Value": "off"}]
+        autopilot.aws.ec2(CONSUMER, "CreateTags", Resources=[ref.endpoint_id], Tags=off)
+    autopilot.converge(ref)
+
+    assert autopilot.aws.zones_in(spoke) == set()
+    assert autopilot.aws.resolves(vpc, LEDGER) == target(autopilot, ledger)
+
+
 # Roles that come and go
 
 

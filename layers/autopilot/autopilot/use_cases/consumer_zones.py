@@ -148,6 +148,11 @@ class ConsumerZones:
                 done += self._clear(zone, Claim(zone_name, (), endpoint_id, vpc_id, kept=kept, heirs=heirs))
         return tuple(done)
 
+    def ids(self, zone_names: Iterable[str], vpc_id: str) -> tuple[str, ...]:
+        """Our zones of these names for the VPC, as far as they are there. Raises AwsCallFailed."""
+        zones = (zone for name in zone_names for zone in self.hosted_zones.named(name))
+        return tuple(zone.zone_id for zone in zones if self.autopilot.owns(zone, vpc_id))
+
     def _ours(self, zone_name: str, vpc_id: str, in_vpc: Sequence[ZoneInVpc]) -> HostedZone | None:
         """Our zone of that name for this VPC; of two, the one that the VPC asks."""
         ours = [zone for zone in self.hosted_zones.named(zone_name) if self.autopilot.owns(zone, vpc_id)]

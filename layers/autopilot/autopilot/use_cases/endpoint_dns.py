@@ -76,7 +76,7 @@ class EndpointDns:
     def absent(self, look: DnsLook, consumer: ConsumerAccount) -> DnsFacet:
         """The facet once nothing of ours leads to the endpoint any more. Raises AwsCallFailed."""
         known = look.known.dns
-        done = self._clear(look, consumer, self._zone_names(look))
+        done = self._let_go(look, consumer)
         if self.mode is Mode.OBSERVE:
             return self._observed(look, done)
         if not done and known.value is Dns.ABSENT:
@@ -239,7 +239,7 @@ class EndpointDns:
     # The consumer's say
 
     def _declined(self, look: DnsLook, consumer: ConsumerAccount, endpoint: Endpoint) -> DnsFacet:
-        done = self._clear(look, consumer, self._zone_names(look))
+        done = self._let_go(look, consumer)
         if self.mode is Mode.OBSERVE:
             return self._observed(look, [f"the endpoint's tag {DNS_TAG}=off declines names", *done])
         if done:
@@ -258,7 +258,7 @@ class EndpointDns:
     ) -> dict[str, object]:
         """The endpoint's tag may name other VPCs that it serves: our zones are associated with them, too."""
         refs, unreadable = endpoint.also_vpcs(look.owner)
-        known = {ref for text in look.known.dns.also_vpcs if (ref := VpcRef.parse(text, look.owner, endpoint.region))}
+        known = _refs(look, look.known.dns.also_vpcs)
         if not refs and not known and not unreadable:
             return {}
         associations = Associations(self.consumers, consumer.hosted_zones, look.owner)
@@ -277,17 +277,29 @@ class EndpointDns:
             ]
             problems += [text for text in told if text]
             served += [] if any(told) or not told else [ref]
-        for ref in sorted(known - set(refs) - self._served_by_others(look, endpoint)):
+        for ref in sorted(known - set(refs) - self._served_by_others(look, endpoint.vpc_id)):
             if told_why := associations.remove(ours.values(), ref):
                 problems.append(told_why)
                 served.append(ref)
         checks = tuple(text for text in _as_tuple(facts["checks"]) if " served: " not in text)
         return {"also_vpcs": tuple(str(ref) for ref in sorted(served)), "checks": (*checks, *problems)}
 
-    def _served_by_others(self, look: DnsLook, endpoint: Endpoint) -> set[VpcRef]:
-        rows = self.ledger.rows_in(look.owner, endpoint.vpc_id)
-        texts = {text for row in rows if row.ref != look.ref for text in row.dns.also_vpcs}
-        return {ref for text in texts if (ref := VpcRef.parse(text, look.owner, endpoint.region))}
+    def _served_by_others(self, look: DnsLook, vpc_id: str | None) -> set[VpcRef]:
+        rows = self.ledger.rows_in(look.owner, vpc_id)
+        return _refs(look, {text for row in rows if row.ref != look.ref for text in row.dns.also_vpcs})
+
+    def _let_go(self, look: DnsLook, consumer: ConsumerAccount) -> list[str]:
+        """Take everything of the endpoint away, also from the other VPCs that it served."""
+        zone_names = self._zone_names(look)
+        done = self._clear(look, consumer, zone_names)
+        known = look.known.dns
+        if not known.also_vpcs or known.vpc_id is None or self.mode is Mode.OBSERVE:
+            return done
+        zone_ids = self._zones(consumer).ids(zone_names, known.vpc_id)
+        associations = Associations(self.consumers, consumer.hosted_zones, look.owner)
+        for ref in sorted(_refs(look, known.also_vpcs) - self._served_by_others(look, known.vpc_id)):
+            done.append(associations.remove(zone_ids, ref) or f"no longer serves {ref}")
+        return done
 
     # Zones, and who else wants their names
 
@@ -348,6 +360,11 @@ class EndpointDns:
 
     def _observed(self, look: DnsLook, sentences: Iterable[str | None]) -> DnsFacet:
         return look.known.dns.would_become("; ".join(filter(None, sentences)))
+
+
+def _refs(look: DnsLook, texts: Iterable[str]) -> set[VpcRef]:
+    region = look.known.connection.region
+    return {ref for text in texts if (ref := VpcRef.parse(text, look.owner, region))}
 
 
 def _would(outcome: ZoneOutcome) -> Iterable[str]:
