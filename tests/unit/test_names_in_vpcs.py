@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -419,6 +420,28 @@ def test_a_certificate_that_lapsed_takes_no_name_away(autopilot: FakeAutopilot, 
     behind(autopilot, service_id, "new.example.net")
     autopilot.run()
     assert autopilot.aws.zones_in(vpc) == {"new.example.net"}
+
+
+def test_the_end_of_a_certificate_is_mailed_once_a_threshold(autopilot: FakeAutopilot) -> None:
+    service_id = autopilot.aws.service()
+    behind(autopilot, service_id, API)
+    (arn,) = autopilot.load_balancers.load_balancers
+    balancer = autopilot.load_balancers.load_balancers[arn]
+    (listener,) = balancer.listeners
+    ending = replace(listener.certificates[0], not_after=autopilot.clock() + timedelta(days=40))
+    autopilot.load_balancers.load_balancers[arn] = replace(
+        balancer, listeners=(replace(listener, certificates=(ending,)),)
+    )
+    told = []
+    for _ in range(42):
+        for _ in range(2):
+            autopilot.sweep()
+        told += [subject for subject in mails(autopilot) if "CHECK THE CERTIFICATE" in subject]
+        autopilot.clock.advance(DAY)
+
+    assert len(told) == 3
+    notices = [subject for subject in autopilot.ledger.notices() if subject.startswith("CHECK THE CERTIFICATE")]
+    assert [subject.rpartition(": ")[2] for subject in notices] == ["30 days left", "7 days left", "no day left"]
 
 
 def test_names_that_no_certificate_has_are_told_with_the_ready_report(autopilot: FakeAutopilot, vpc: Vpc) -> None:
