@@ -82,7 +82,8 @@ def test_names_are_written_at_once_when_a_stranger_deploys_the_role(named: Story
     endpoint_id = named.create_endpoint(STRANGER)
     mail = wait_for("CONNECTED", lambda: named.mail_about("CONNECTED", endpoint_id))
     text = mail.get_content()
-    assert f"--caller-reference {endpoint_id}/{state.zone}" in text
+    assert f"ENDPOINT={endpoint_id} " in text
+    assert "aws route53 create-hosted-zone" in text
     assert '"AWS::Route53::HostedZone"' in text
 
     shell(named.aws, "stranger-deploy", outputs(named.aws)["DeployConsumer"], STRANGER)

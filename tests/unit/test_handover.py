@@ -21,7 +21,7 @@ from tests.events import CONSUMER, ENDPOINT, REGION, SERVICE
 from tests.unit.examples import ENDPOINT_ZONE, VPC, ZONE, regional_name
 
 # Tells what it was asked, a line of JSON a call, and answers as the AWS CLI would with `--output text`.
-_STUB = f"""#!{sys.executable}
+_STUB = """#!/usr/bin/env python3
 import json, os, sys
 import jmespath
 with open(os.environ["CALLS"], "a") as calls:
@@ -74,7 +74,7 @@ def run(script: str, place: Path, **answers: object) -> list[list[str]]:
     stub = place / "aws"
     stub.write_text(_STUB)
     stub.chmod(stub.stat().st_mode | stat.S_IEXEC)
-    environment = {"PATH": f"{place}:{os.environ['PATH']}", "CALLS": str(place / "calls")}
+    environment = {"PATH": f"{place}:{Path(sys.executable).parent}:{os.environ['PATH']}", "CALLS": str(place / "calls")}
     environment["ANSWERS"] = json.dumps(_ANSWERS | {name.replace("_", "-"): answer for name, answer in answers.items()})
     subprocess.run(["bash", "-eu", "-c", script], env=environment, check=True, capture_output=True)
     return [json.loads(line) for line in (place / "calls").read_text().splitlines()]
