@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,12 +10,14 @@ import pytest
 
 from autopilot.domain.connection import ConnectionRef, Dns, Status
 from autopilot.domain.disruption import MaxDisruptions
+from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.listener import Certificate, Listener, LoadBalancer
 from autopilot.domain.mode import Mode
 from autopilot.domain.wake_up import SeenBy, WakeUp
 from tests.fakes.autopilot import SECONDS_TO_INSYNC, FakeAutopilot, event
 from tests.fakes.calls import Crash
 from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc
+from tests.local_aws.privatelink import Caller
 
 API, LEDGER = f"api.{ZONE}", f"ledger.{ZONE}"
 CREATE, CHANGE, DELETE = "CreateHostedZone", "ChangeResourceRecordSets", "DeleteHostedZone"
@@ -741,3 +744,61 @@ def test_an_authorization_that_a_killed_run_left_behind_is_withdrawn(autopilot: 
     assert autopilot.settle(ref) is Dns.PRESENT
     left_over = autopilot.aws.route53(CONSUMER, "ListVPCAssociationAuthorizations", HostedZoneId=zone_id)
     assert left_over["VPCs"] == []
+
+
+# Another Region
+
+
+def test_an_endpoint_in_another_region_gets_its_names_there(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    """The service is in our Region; the endpoint, its VPC and the zone's association are in the consumer's."""
+    service_id, there = autopilot.aws.service(), Caller(CONSUMER, "us-east-1")
+    autopilot.aws.ec2(
+        PROVIDER, "ModifyVpcEndpointServiceConfiguration", ServiceId=service_id, AddSupportedRegions=[there.region]
+    )
+    made = autopilot.aws.privatelink.call(
+        there,
+        "CreateVpcEndpoint",
+        {
+            "ServiceName": f"com.amazonaws.vpce.{REGION}.{service_id}",
+            "ServiceRegion": REGION,
+            "VpcEndpointType": "Interface",
+            "VpcId": vpc.vpc_id,
+            "SubnetIds": [vpc.subnet_id],
+        },
+    )
+    ref = ConnectionRef(service_id, made["VpcEndpoint"]["VpcEndpointId"])
+    autopilot.decide(replace(event(ref), region=there.region))
+    autopilot.clock.advance(90)
+
+    assert autopilot.settle(ref) is Dns.PRESENT
+    assert autopilot.row(ref).connection.region == there.region
+    leads_to = autopilot.aws.hosted_zones.resolve(CONSUMER, there.region, vpc.vpc_id, API)
+    assert leads_to.target.startswith(ref.endpoint_id)
+    assert any("PrivateLink crosses Regions" in check for check in autopilot.row(ref).dns.checks)
+
+    autopilot.aws.privatelink.call(there, "DeleteVpcEndpoints", {"VpcEndpointIds": [ref.endpoint_id]})
+    assert autopilot.converge(ref) is Dns.ABSENT
+    assert autopilot.aws.hosted_zones.names_in(CONSUMER, there.region, vpc.vpc_id) == set()
+
+
+# Whatever Route 53 refuses
+
+
+@pytest.mark.parametrize(
+    "operation", ["ListHostedZonesByName", "ListHostedZonesByVPC", "GetAccountLimit", CREATE, CHANGE]
+)
+@pytest.mark.parametrize(
+    "code", ["Throttling", "ServiceUnavailable", "InvalidChangeBatch", "InvalidInput", "TooManyHostedZones"]
+)
+def test_whatever_route_53_refuses_leaves_nothing_behind_and_is_done_once_it_allows_it(
+    autopilot: FakeAutopilot, vpc: Vpc, operation: str, code: str
+) -> None:
+    ref = autopilot.connected(vpc)
+    autopilot.calls.refused[operation] = code
+    with suppress(AwsCallFailed):
+        autopilot.converge(ref)
+    assert autopilot.aws.zones_in(vpc) == set()
+
+    autopilot.calls.refused.clear()
+    assert autopilot.settle(ref) is Dns.PRESENT
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
