@@ -274,6 +274,9 @@ def seed(aws: LocalAws) -> None:
     group = aws.client("ec2", CONSUMER).create_security_group(
         GroupName="endpoints", Description="Who may reach the endpoints", VpcId=vpc_id
     )
+    aws.client("ec2", CONSUMER).authorize_security_group_ingress(
+        GroupId=group["GroupId"], IpProtocol="tcp", FromPort=443, ToPort=443, CidrIp="10.1.0.0/16"
+    )
     aws.update_state(vpc_id=vpc_id, subnet_ids=subnet_ids, security_group_id=group["GroupId"])
     vpc_id, subnet_ids = _vpc(aws, STRANGER, "10.2.0.0/16", ("10.2.1.0/24",))
     aws.update_state(stranger_vpc_id=vpc_id, stranger_subnet_ids=subnet_ids)
