@@ -20,7 +20,6 @@ from autopilot.aws.load_balancers import Elbv2LoadBalancers
 from autopilot.aws.public_dns import ResolverPublicDns
 from autopilot.aws.queues import SqsQueue
 from autopilot.domain.dns_plan import Autopilot
-from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.wake_up import WakeUp
 from autopilot.messages import work_off
 from autopilot.settings import Settings
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
 
 # Names that just left a service's tags must not be written any more.
 FRESH_FOR = timedelta(seconds=5)
+# What one connection takes in an account that answers slowly.
+LEAST_MILLISECONDS = 45_000
 
 logger = Logger()
 metrics = Metrics()
@@ -44,7 +45,7 @@ def wire(account: str) -> tuple[ConvergeDns, SqsQueue]:
     """The use case and its queue, made once a runtime environment. Raises WrongSetting."""
     settings = Settings(os.environ)
     autopilot = Autopilot(account, settings.region)
-    queue = SqsQueue(boto3.client("sqs", config=CONFIG), settings.dns_queue_url)
+    queue = SqsQueue(boto3.client("sqs", config=CONFIG), settings.dns_queue_url, settings.dns_dead_letters_url)
     services = Ec2EndpointServices(boto3.client("ec2", config=CONFIG), now, FRESH_FOR)
     consumers = AwsConsumerAccounts(
         boto3.client("sts", config=CONFIG), autopilot, settings.external_id, settings.mode, now
@@ -77,16 +78,15 @@ def now() -> datetime:
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     converge_dns, queue = wire(context.invoked_function_arn.split(":")[4])
 
-    def work(wake_ups: Sequence[WakeUp]) -> Mapping[WakeUp, AwsCallFailed]:
-        failed = {}
-        metrics.add_metric("DnsWakeUps", MetricUnit.Count, len(wake_ups))
-        for wake_up in wake_ups:
-            try:
-                reached = converge_dns(wake_up)
-            except AwsCallFailed as failure:
-                failed[wake_up] = failure
-            else:
-                metrics.add_metric(f"Dns{reached.title() if reached else 'Waiting'}", MetricUnit.Count, 1)
-        return failed
+    def has_time() -> bool:
+        return context.get_remaining_time_in_millis() > LEAST_MILLISECONDS
 
-    return work_off(event, queue, work)
+    def work(wake_ups: Sequence[WakeUp]) -> Mapping[WakeUp, Exception]:
+        outcome = converge_dns(wake_ups, has_time)
+        for reached, count in outcome.counts.items():
+            metrics.add_metric(f"Dns{reached.title().replace('-', '')}", MetricUnit.Count, count)
+        return outcome.failed
+
+    answer = work_off(event, queue, work)
+    metrics.add_metric("DnsFailures", MetricUnit.Count, len(answer["batchItemFailures"]))
+    return answer

@@ -18,7 +18,6 @@ from autopilot.aws.endpoint_services import Ec2EndpointServices
 from autopilot.aws.ledger import LedgerTable
 from autopilot.aws.organization import organization
 from autopilot.aws.queues import SqsQueue
-from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.wake_up import WakeUp
 from autopilot.messages import work_off
 from autopilot.settings import Settings
@@ -38,7 +37,7 @@ def wire(account: str) -> tuple[DecideConnections, SqsQueue]:
     settings = Settings(os.environ)
     sqs = boto3.client("sqs", config=CONFIG)
     dynamodb = boto3.client("dynamodb", config=CONFIG)
-    requests_queue = SqsQueue(sqs, settings.requests_queue_url)
+    requests_queue = SqsQueue(sqs, settings.requests_queue_url, settings.requests_dead_letters_url)
     decide_connections = DecideConnections(
         services=Ec2EndpointServices(boto3.client("ec2", config=CONFIG), now),
         organization=organization(settings.organization_id, settings.organizations_role_arn, now),
@@ -64,11 +63,12 @@ def now() -> datetime:
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     decide_connections, queue = wire(context.invoked_function_arn.split(":")[4])
 
-    def work(wake_ups: Sequence[WakeUp]) -> Mapping[WakeUp, AwsCallFailed]:
-        metrics.add_metric("RequestWakeUps", MetricUnit.Count, len(wake_ups))
+    def work(wake_ups: Sequence[WakeUp]) -> Mapping[WakeUp, Exception]:
         outcome = decide_connections(wake_ups)
         for verdict, count in outcome.counts.items():
-            metrics.add_metric(verdict.capitalize(), MetricUnit.Count, count)
+            metrics.add_metric(f"Decided{verdict.title()}", MetricUnit.Count, count)
         return outcome.failed
 
-    return work_off(event, queue, work)
+    answer = work_off(event, queue, work)
+    metrics.add_metric("RequestFailures", MetricUnit.Count, len(answer["batchItemFailures"]))
+    return answer

@@ -113,3 +113,28 @@ def test_failed_messages_come_back_after_their_pauses(landscape: Landscape) -> N
     entries = [entry for request in requests for entry in request["Entries"]]
     assert [(entry["ReceiptHandle"], entry["VisibilityTimeout"]) for entry in entries] == failed
     assert [len(request["Entries"]) for request in requests] == [10, 2]
+
+
+@only_real
+def test_the_backlog_counts_what_waits_is_delayed_and_is_being_worked_on(landscape: Landscape) -> None:
+    sqs, url = sqs_queue()
+    queue = SqsQueue(sqs, url)
+    assert queue.backlog() == 0
+
+    queue.send([*((WAKE_UP, 0) for _ in range(4)), (WAKE_UP, 900), (WAKE_UP, 900)])
+    sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1)
+
+    assert queue.backlog() == 6
+
+
+@only_real
+def test_what_is_given_up_is_a_dead_letter_that_says_why(landscape: Landscape) -> None:
+    sqs, url = sqs_queue()
+    dead_letters = sqs.create_queue(QueueName="RequestsDeadLetters")["QueueUrl"]
+
+    SqsQueue(sqs, url, dead_letters).give_up(WAKE_UP.to_body(), "AccessDenied", f"no\x1b[2J\n{'x' * 2000}")
+
+    [letter] = sqs.receive_message(QueueUrl=dead_letters, MessageAttributeNames=["All"])["Messages"]
+    told = {name: attribute["StringValue"] for name, attribute in letter["MessageAttributes"].items()}
+    assert read_wake_ups(letter["Body"]) == (WAKE_UP,)
+    assert told == {"ERROR_CODE": "AccessDenied", "ERROR_MESSAGE": f"no?[2J?{'x' * 993}"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -98,6 +98,19 @@ class FakeAutopilot:
         return decide_connections(wake_ups)
 
     def converge(self, wake_up: WakeUp | ConnectionRef) -> Dns | None:
+        """The DNS facet that was reached, or None. Raises AwsCallFailed."""
+        outcome = self.converge_all([wake_up if isinstance(wake_up, WakeUp) else event(wake_up)])
+        for failure in outcome.failed.values():
+            raise failure
+        return next(
+            (Dns(reached) for reached in outcome.counts if reached in set(Dns) and reached != Dns.WAITING), None
+        )
+
+    def converge_all(self, wake_ups: Collection[WakeUp], has_time: Callable[[], bool] = lambda: True) -> Outcome:
+        return self.converge_dns(wake_ups, has_time)
+
+    @property
+    def converge_dns(self) -> ConvergeDns:
         endpoint_dns = EndpointDns(
             self.services,
             self.consumers,
@@ -111,8 +124,7 @@ class FakeAutopilot:
             grace=self.grace,
             clock=self.clock,
         )
-        converge_dns = ConvergeDns(self.services, self.consumers, self.ledger, self.dns_queue, endpoint_dns, self.clock)
-        return converge_dns(wake_up if isinstance(wake_up, WakeUp) else event(wake_up))
+        return ConvergeDns(self.services, self.consumers, self.ledger, self.dns_queue, endpoint_dns, self.clock)
 
     @property
     def names(self) -> ServiceNames:

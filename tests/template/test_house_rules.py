@@ -6,6 +6,7 @@ from typing import Any
 import cfnlint.api  # type: ignore[import-untyped]
 import pytest
 
+from autopilot.messages import MOST_TRIES
 from tests.template.templates import (
     BOTH,
     CONSUMER,
@@ -263,3 +264,9 @@ def test_the_endpoint_service_waits_for_acceptance_and_is_opted_in() -> None:
         {"Key": "autopilot:zone", "Value": {"Ref": "ServiceZone"}},
         {"Key": "autopilot:records", "Value": {"Ref": "ServiceRecords"}},
     ]
+
+
+def test_a_message_is_given_up_with_its_reason_just_before_sqs_would_do_it_without() -> None:
+    policies = [queue["RedrivePolicy"] for queue in QUEUES.values() if "RedrivePolicy" in queue]
+
+    assert [policy["maxReceiveCount"] for policy in policies] == [MOST_TRIES, MOST_TRIES]

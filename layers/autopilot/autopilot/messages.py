@@ -19,25 +19,27 @@ logger = Logger(child=True)
 
 # A call that failed once mostly succeeds at once; throttling and outages last for minutes.
 _PAUSES_SECONDS = (2, 10, 60, 300)
+# The queues' maxReceiveCount: after that SQS would move the message itself, and could not say why.
+MOST_TRIES = 5
 
-type Work = Callable[[Sequence[WakeUp]], Mapping[WakeUp, AwsCallFailed]]
+type Work = Callable[[Sequence[WakeUp]], Mapping[WakeUp, Exception]]
 
 
 def work_off(event: Mapping[str, Any], queue: SqsQueue, work: Work) -> PartialItemFailureResponse:
     """Hand the wake-ups of all messages to `work`, and answer with the messages that must come again.
 
-    work returns the wake-ups that failed and why. A message that nobody can read fails with its reason in
-    the log until its queue puts it among the dead letters; it never stops the others.
+    work returns the wake-ups that failed and why. One that breaks it fails alone. A message that nobody can read, or
+    that failed for the last time, goes among the queue's dead letters with its reason; it never stops the others.
     """
     readings = {record["messageId"]: _read(record["body"]) for record in event["Records"]}
-    failures = work([wake_up for reading in readings.values() if isinstance(reading, tuple) for wake_up in reading])
+    wake_ups = [wake_up for reading in readings.values() if isinstance(reading, tuple) for wake_up in reading]
+    failures = _each_alone_where_one_breaks(work, wake_ups)
 
     def settle(record: SQSRecord) -> None:
         reading = readings[record.message_id]
-        wake_ups = reading if isinstance(reading, tuple) else ()
-        failure = next((failures[wake_up] for wake_up in wake_ups if wake_up in failures), None)
-        reason = reading if isinstance(reading, UnreadableEvent) else failure
-        if reason:
+        reason = _reason(reading, failures)
+        is_last = isinstance(reading, UnreadableEvent) or _tries(record.raw_event) >= MOST_TRIES
+        if reason and not (is_last and _is_given_up(record, queue, reason)):
             logger.error(f"message {record.message_id} comes again: {reason}")
             raise reason
 
@@ -45,7 +47,7 @@ def work_off(event: Mapping[str, Any], queue: SqsQueue, work: Work) -> PartialIt
     answer = process_partial_response(dict(event), settle, processor)
     failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
     pauses = [
-        (record["receiptHandle"], _pause_seconds(record, readings[record["messageId"]]))
+        (record["receiptHandle"], _PAUSES_SECONDS[min(_tries(record), len(_PAUSES_SECONDS)) - 1])
         for record in event["Records"]
         if record["messageId"] in failed
     ]
@@ -56,16 +58,44 @@ def work_off(event: Mapping[str, Any], queue: SqsQueue, work: Work) -> PartialIt
     return answer
 
 
+def _each_alone_where_one_breaks(work: Work, wake_ups: Sequence[WakeUp]) -> Mapping[WakeUp, Exception]:
+    """An error that nobody foresaw says nothing of the others in its batch; what was done already is done again."""
+    try:
+        return work(wake_ups) if wake_ups else {}
+    except Exception as error:
+        if len(wake_ups) == 1:
+            logger.exception("an error that nobody foresaw")
+            return dict.fromkeys(wake_ups, error)
+    failures: dict[WakeUp, Exception] = {}
+    for wake_up in wake_ups:
+        failures |= _each_alone_where_one_breaks(work, [wake_up])
+    return failures
+
+
+def _reason(reading: tuple[WakeUp, ...] | UnreadableEvent, failures: Mapping[WakeUp, Exception]) -> Exception | None:
+    if isinstance(reading, UnreadableEvent):
+        return reading
+    return next((failures[wake_up] for wake_up in reading if wake_up in failures), None)
+
+
+def _is_given_up(record: SQSRecord, queue: SqsQueue, reason: Exception) -> bool:
+    """False where even that failed: SQS does it then, without a reason."""
+    code = reason.code if isinstance(reason, AwsCallFailed) else type(reason).__name__
+    try:
+        queue.give_up(record.body, code, str(reason))
+    except AwsCallFailed as failure:
+        logger.warning(f"the reason is only here: {failure}")
+        return False
+    logger.error(f"message {record.message_id} is given up and now among the dead letters: {reason}")
+    return True
+
+
+def _tries(record: Mapping[str, Any]) -> int:
+    return int(record["attributes"]["ApproximateReceiveCount"])
+
+
 def _read(body: str) -> tuple[WakeUp, ...] | UnreadableEvent:
     try:
         return read_wake_ups(body)
     except UnreadableEvent as unreadable:
         return unreadable
-
-
-def _pause_seconds(record: Mapping[str, Any], reading: tuple[WakeUp, ...] | UnreadableEvent) -> int:
-    """Growing with each try; none for what nobody can read, as waiting will not mend it."""
-    if isinstance(reading, UnreadableEvent):
-        return 0
-    tries = int(record["attributes"]["ApproximateReceiveCount"])
-    return _PAUSES_SECONDS[min(tries, len(_PAUSES_SECONDS)) - 1]

@@ -145,6 +145,14 @@ class Settings:
         return self._matching("DNS_QUEUE_URL", r"https?://\S+", "a queue's URL")
 
     @property
+    def requests_dead_letters_url(self) -> str:
+        return self._matching("REQUESTS_DEAD_LETTERS_URL", r"https?://\S+", "a queue's URL")
+
+    @property
+    def dns_dead_letters_url(self) -> str:
+        return self._matching("DNS_DEAD_LETTERS_URL", r"https?://\S+", "a queue's URL")
+
+    @property
     def status_topic_arn(self) -> str:
         return self._matching("STATUS_TOPIC_ARN", r"arn:[\w-]+:sns:\S+", "a topic's ARN")
 

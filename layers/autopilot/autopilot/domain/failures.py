@@ -19,6 +19,11 @@ class AwsCallFailed(Exception):
         return self.code in _REFUSALS
 
     @property
+    def is_throttling(self) -> bool:
+        """AWS asks to slow down, which is no failure."""
+        return self.code in _THROTTLED
+
+    @property
     def is_of_the_session(self) -> bool:
         """The credentials are no longer good, as after the role was made anew."""
         return self.code in _SESSION_ENDED
@@ -29,6 +34,18 @@ class AwsCallFailed(Exception):
         return self.code in ("NoSuchHostedZone", "PriorRequestNotComplete")
 
 
+_THROTTLED = frozenset(
+    {
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+    }
+)
 _SESSION_ENDED = frozenset(
     {
         "ExpiredToken",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -14,6 +15,7 @@ from autopilot.domain.failures import AwsCallFailed, LedgerChangedMeanwhile, NoC
 from autopilot.domain.wake_up import SeenBy, WakeUp
 from autopilot.use_cases.dns_look import DnsLook
 from autopilot.use_cases.endpoint_dns import NO_NAMES, EndpointDns, arrows
+from autopilot.use_cases.looks import Outcome
 from autopilot.use_cases.ports import ConsumerAccount, ConsumerAccounts, EndpointServices, Ledger, Queue
 
 logger = Logger(child=True)
@@ -26,7 +28,7 @@ _LOOKED_LATELY = timedelta(minutes=30)
 
 @dataclass(frozen=True, slots=True)
 class ConvergeDns:
-    """Compares the DNS of one connection with what AWS's state of it asks for, and does the difference."""
+    """Compares the DNS of connections with what AWS's state of them asks for, and does the difference."""
 
     services: EndpointServices
     consumers: ConsumerAccounts
@@ -35,45 +37,58 @@ class ConvergeDns:
     endpoint_dns: EndpointDns
     clock: Callable[[], datetime]
 
-    def __call__(self, wake_up: WakeUp) -> Dns | None:
-        """The DNS facet that was reached, or None when it must wait or is nothing of ours.
+    def __call__(self, wake_ups: Collection[WakeUp], has_time: Callable[[], bool] = lambda: True) -> Outcome:
+        """One after another, each for itself: what was reached is counted, what failed is kept with its reason.
 
-        What must wait is put back on the queue. Raises AwsCallFailed.
+        What must wait is put back on the queue, and so is what is left when has_time says no: one slow account must
+        not have the others tried in vain.
         """
-        known = self._known(wake_up)
-        if known is None:
-            return None
-        service = self.services.find(known.ref.service_id)
-        if service is None or not service.managed or service.problem:
-            logger.info("hands off: the service is not managed", extra={"service_id": known.ref.service_id})
-            return None
-        listed = self._listed(known)
-        look = DnsLook(known, service, listed, wake_up.waited_seconds, wake_up.may_disrupt)
+        outcome, again = Outcome(), _Again()
         try:
-            facet = self._reach(look)
-            if facet:
-                self._record(look, facet)
-        except LedgerChangedMeanwhile:
-            logger.info("another run writes this connection's DNS", extra={"endpoint_id": known.ref.endpoint_id})
-            facet = None
-        if facet and facet.value is not Dns.WAITING and not facet.change_ids and not look.must_wait:
-            return facet.value
-        self._put_back(wake_up, known.ref)
-        return None
+            rows = self._rows(wake_ups)
+        except AwsCallFailed as failure:
+            return Outcome(dict.fromkeys(wake_ups, failure))
+        lists = _Lists(self.services, rows.values())
+        for wake_up, row in rows.items():
+            if not has_time():
+                again.at_once(wake_up)
+                continue
+            try:
+                reached = self._converge(wake_up, row, lists)
+            except AwsCallFailed as failure:
+                # Who is told to slow down waits; five failures in a row would make a dead letter of it.
+                if not failure.is_throttling or wake_up.has_waited_long_enough:
+                    outcome.failed[wake_up] = failure
+                    continue
+                logger.warning(f"{failure}; looked at again", extra={"endpoint_id": row.ref.endpoint_id})
+                reached = None
+            if reached is None:
+                again.after_a_pause(wake_up, row.ref)
+            outcome.counts[reached or "waiting"] += 1
+        try:
+            self.dns_queue.send(again.wake_ups)
+        except AwsCallFailed as failure:
+            outcome.failed |= dict.fromkeys(again.woken, failure)
+        return outcome
 
-    def _known(self, wake_up: WakeUp) -> LedgerRow | None:
-        """The connection's row. decide_connection makes it first, so none means not ours, or too early."""
-        if wake_up.endpoint_id is None:
-            self._wake_account(wake_up)
-            return None
-        if wake_up.service_id:
-            ref: ConnectionRef | None = ConnectionRef(wake_up.service_id, wake_up.endpoint_id)
-        else:
-            ref = self.ledger.find(wake_up.endpoint_id)
-        row = self.ledger.rows([ref]).get(ref) if ref else None
-        if row is None:
-            logger.info("no such connection in the ledger; dropped", extra={"endpoint_id": wake_up.endpoint_id})
-        return row
+    def _rows(self, wake_ups: Iterable[WakeUp]) -> dict[WakeUp, LedgerRow]:
+        """The row of each connection, once, by the wake-up that has waited longest or asks for most.
+
+        decide_connection makes a row first, so none means not ours, or too early.
+        """
+        by_ref: dict[ConnectionRef, WakeUp] = {}
+        for wake_up in sorted(wake_ups, key=lambda one: (one.may_disrupt, one.waited_seconds)):
+            if wake_up.endpoint_id is None:
+                self._wake_account(wake_up)
+            elif ref := self._ref(wake_up.service_id, wake_up.endpoint_id):
+                by_ref[ref] = wake_up
+        rows = self.ledger.rows(by_ref)
+        if unknown := [str(ref) for ref in by_ref if ref not in rows]:
+            logger.info("no such connections in the ledger; dropped", extra={"connections": unknown})
+        return {wake_up: rows[ref] for ref, wake_up in by_ref.items() if ref in rows}
+
+    def _ref(self, service_id: str | None, endpoint_id: str) -> ConnectionRef | None:
+        return ConnectionRef(service_id, endpoint_id) if service_id else self.ledger.find(endpoint_id)
 
     def _wake_account(self, wake_up: WakeUp) -> None:
         """Something about a whole account changed, its role perhaps: what waits for a person there is tried again."""
@@ -84,9 +99,22 @@ class ConvergeDns:
         logger.info(f"{len(waiting)} connections of {wake_up.account} are tried again")
         self.dns_queue.send((WakeUp.about(one, SeenBy.EVENT), _AFTER_THE_ROLE_SECONDS) for one in waiting)
 
-    def _listed(self, known: LedgerRow) -> Connection | None:
-        listed = self.services.connections(known.ref.service_id, owners=(known.connection.owner,))
-        return next((connection for connection in listed if connection.ref == known.ref), None)
+    def _converge(self, wake_up: WakeUp, known: LedgerRow, lists: _Lists) -> str | None:
+        """The DNS facet that was reached, None when it must wait. Raises AwsCallFailed."""
+        service = self.services.find(known.ref.service_id)
+        if service is None or not service.managed or service.problem:
+            logger.info("hands off: the service is not managed", extra={"service_id": known.ref.service_id})
+            return "dropped"
+        look = DnsLook(known, service, lists.find(known), wake_up.waited_seconds, wake_up.may_disrupt)
+        try:
+            facet = self._reach(look)
+            if facet:
+                self._record(look, facet)
+        except LedgerChangedMeanwhile:
+            logger.info("another run writes this connection's DNS", extra={"endpoint_id": known.ref.endpoint_id})
+            facet = None
+        is_reached = facet and facet.value is not Dns.WAITING and not facet.change_ids and not look.must_wait
+        return facet.value if facet and is_reached else None
 
     def _reach(self, look: DnsLook) -> DnsFacet | None:
         """What each state of AWS's asks for; None for "look again"."""
@@ -176,8 +204,41 @@ class ConvergeDns:
         is_tried_again = facet.value in (Dns.NO_ROLE, Dns.BLOCKED)
         return facet.checked_at - known.checked_at >= (timedelta() if is_tried_again else _LOOKED_LATELY)
 
-    def _put_back(self, wake_up: WakeUp, ref: ConnectionRef) -> None:
-        """Waiting is not failing: the wake-up comes back after a pause, until the sweep takes over."""
+
+class _Lists:
+    """What the provider's services list of a batch's connections: one describe a service, when first asked for."""
+
+    def __init__(self, services: EndpointServices, rows: Iterable[LedgerRow]) -> None:
+        self._services = services
+        self._owners: defaultdict[str, set[str]] = defaultdict(set)
+        for row in rows:
+            self._owners[row.ref.service_id].add(row.connection.owner)
+        self._listed: dict[str, Mapping[ConnectionRef, Connection]] = {}
+
+    def find(self, row: LedgerRow) -> Connection | None:
+        """The connection, or None when it is not listed. Raises AwsCallFailed."""
+        service_id = row.ref.service_id
+        if service_id not in self._listed:
+            connections = self._services.connections(service_id, owners=sorted(self._owners[service_id]))
+            self._listed[service_id] = {connection.ref: connection for connection in connections}
+        return self._listed[service_id].get(row.ref)
+
+
+class _Again:
+    """What goes back on the queue, sent in one call. Waiting is not failing, until the sweep takes over."""
+
+    def __init__(self) -> None:
+        self.wake_ups: list[tuple[WakeUp, int]] = []
+        self.woken: list[WakeUp] = []
+
+    def after_a_pause(self, wake_up: WakeUp, ref: ConnectionRef) -> None:
         if not wake_up.has_waited_long_enough:
             addressed = replace(wake_up, service_id=ref.service_id)
-            self.dns_queue.send([(addressed.put_back(), addressed.pause_seconds)])
+            self._add(wake_up, addressed.put_back(), addressed.pause_seconds)
+
+    def at_once(self, wake_up: WakeUp) -> None:
+        self._add(wake_up, wake_up, 0)
+
+    def _add(self, woken: WakeUp, wake_up: WakeUp, seconds: int) -> None:
+        self.woken.append(woken)
+        self.wake_ups.append((wake_up, seconds))
