@@ -21,6 +21,7 @@ from autopilot.domain.connection import (
 )
 from autopilot.domain.disruption import Brake
 from autopilot.domain.failures import LedgerChangedMeanwhile
+from autopilot.domain.report import GivenNotice
 from autopilot.use_cases.ports import Ledger
 from tests.adapters import real
 from tests.fakes.clock import Clock
@@ -31,7 +32,7 @@ SERVICE, OTHER_SERVICE = "vpce-svc-0fa57c0de5e41ce01", "vpce-svc-0fa57c0de5e41ce
 REF = ConnectionRef(SERVICE, "vpce-0e1f2a3b4c5d6e701")
 CONNECTION = Connection(REF, CONSUMER, REGION, AwsState.PENDING_ACCEPTANCE, datetime(2027, 1, 15, 7, 59, tzinfo=UTC))
 UNSEEN = LedgerRow(CONNECTION, "event", "payments")
-KEPT = timedelta(days=400)
+KEPT = timedelta(days=90)
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,11 @@ class Subject:
 
 
 @pytest.fixture
-def subject(is_real: bool, landscape: Landscape) -> Subject:
+def subject(is_real: bool, landscape: Landscape, clock: Clock) -> Subject:
     if not is_real:
-        return Subject(FakeLedger())
+        return Subject(FakeLedger(clock=clock))
     dynamodb = real.ledger_table()
-    return Subject(LedgerTable(dynamodb, real.LEDGER), dynamodb)
+    return Subject(LedgerTable(dynamodb, real.LEDGER, clock), dynamodb)
 
 
 @pytest.fixture
@@ -113,7 +114,8 @@ def test_a_row_reads_back_as_it_was_written(ledger: Ledger, clock: Clock) -> Non
     written = ledger.record_dns(ledger.record_acceptance(UNSEEN, acceptance), dns.would_become("would do more"))
 
     assert ledger.rows([REF]) == {REF: written}
-    assert written == replace(UNSEEN, acceptance=acceptance, dns=dns.would_become("would do more"), version=2)
+    expected = replace(UNSEEN, acceptance=acceptance, dns=dns.would_become("would do more"), version=2)
+    assert written == replace(expected, written_at=clock())
 
 
 def test_the_rows_of_an_account_are_found_by_their_vpc_too(ledger: Ledger, clock: Clock) -> None:
@@ -174,13 +176,13 @@ def test_the_two_writers_never_stand_in_each_others_way(ledger: Ledger, clock: C
 
 def test_a_write_brings_the_state_of_now_and_keeps_who_saw_it_first(ledger: Ledger, clock: Clock) -> None:
     read = ledger.record_acceptance(UNSEEN, held(clock))
-    ledger.record_reported(REF, 1)
+    ledger.record_told(REF, "held")
     available = replace(read, connection=replace(CONNECTION, state=AwsState.AVAILABLE), seen_by="sweep")
 
     row = ledger.record_dns(replace(available, service_title="renamed"), DnsFacet())
 
     assert (row.connection.state, row.service_title) == (AwsState.AVAILABLE, "renamed")
-    assert (row.seen_by, row.reported_version) == ("event", 1)
+    assert (row.seen_by, row.told) == ("event", "held")
 
 
 def test_rows_are_found_by_the_hundreds_and_unknown_ones_left_out(ledger: Ledger, clock: Clock) -> None:
@@ -225,10 +227,48 @@ def test_only_a_row_whose_dns_is_gone_expires(subject: Subject, clock: Clock) ->
 
 def test_what_was_reported_is_remembered_and_nothing_is_made_up(ledger: Ledger, clock: Clock) -> None:
     ledger.record_acceptance(UNSEEN, held(clock))
-    ledger.record_reported(REF, 1)
-    ledger.record_reported(ConnectionRef(SERVICE, "vpce-0e1f2a3b4c5d6e702"), 7)
+    ledger.record_told(REF, "held")
+    ledger.record_told(ConnectionRef(SERVICE, "vpce-0e1f2a3b4c5d6e702"), "ready")
 
-    assert [(row.ref, row.version, row.reported_version) for row in ledger.rows_of(SERVICE)] == [(REF, 1, 1)]
+    assert [(row.ref, row.version, row.told) for row in ledger.rows_of(SERVICE)] == [(REF, 1, "held")]
+
+
+def test_a_row_remembers_when_it_was_written_and_marks_do_not_count(ledger: Ledger, clock: Clock) -> None:
+    ledger.record_acceptance(UNSEEN, held(clock))
+    written_at = clock()
+    clock.advance(60)
+    ledger.record_told(REF, "held")
+    ledger.record_repeat(REF, 1)
+    ledger.record_reminded(REF, 1)
+
+    (row,) = ledger.rows_of(SERVICE)
+    assert (row.written_at, row.version) == (written_at, 1)
+
+
+def test_a_report_is_asked_for_again_until_it_is_told_or_there_is_something_new(ledger: Ledger, clock: Clock) -> None:
+    row = ledger.record_acceptance(UNSEEN, held(clock))
+    asked: list[int] = []
+    for change in (
+        lambda: ledger.record_repeat(REF, 2),
+        lambda: ledger.record_told(REF, "held"),
+        lambda: ledger.record_repeat(REF, 3),
+        lambda: ledger.record_dns(row, absent(clock)),
+        lambda: ledger.record_repeat(REF, 1),
+        lambda: ledger.record_acceptance(row, row.acceptance.became(Acceptance.REJECTED, clock())),
+    ):
+        change()
+        asked += [found.repeats for found in ledger.rows_of(SERVICE)]
+
+    assert asked == [2, 0, 3, 0, 1, 0]
+
+
+def test_a_repeat_of_nothing_makes_up_no_row(ledger: Ledger) -> None:
+    ledger.record_repeat(REF, 1)
+    ledger.record_notice_repeat("INSTALLED", 1)
+    ledger.record_notice_told("INSTALLED")
+
+    assert list(ledger.rows_of(SERVICE)) == []
+    assert ledger.notices() == {}
 
 
 def test_notices_are_given_changed_and_withdrawn(ledger: Ledger, clock: Clock) -> None:
@@ -237,7 +277,10 @@ def test_notices_are_given_changed_and_withdrawn(ledger: Ledger, clock: Clock) -
     ledger.record_notice("CHECK THE TAGS", "zone is no name")
     ledger.record_notice("CHECK THE TAGS", "")
 
-    assert ledger.notices() == {"INSTALLED": "it manages 1 service", "CHECK THE TAGS": ""}
+    assert ledger.notices() == {
+        "INSTALLED": GivenNotice("it manages 1 service", clock()),
+        "CHECK THE TAGS": GivenNotice("", clock()),
+    }
     assert list(ledger.rows_of(SERVICE)) == []
 
 
@@ -347,4 +390,19 @@ def test_what_is_no_connection_is_never_found_as_one(ledger: Ledger, clock: Cloc
 
     assert [ledger.find(endpoint) for endpoint in ("disruptions", CONSUMER, "INSTALLED")] == [None] * 3
     assert list(ledger.rows_of(SERVICE)) == []
-    assert ledger.notices() == {"INSTALLED": "it manages 1 service"}
+    assert ledger.notices() == {"INSTALLED": GivenNotice("it manages 1 service", clock())}
+
+
+def test_a_notice_is_told_once_and_asked_for_again_until_then(ledger: Ledger, clock: Clock) -> None:
+    given = clock()
+    ledger.record_notice("INSTALLED", "it manages 1 service")
+    clock.advance(60)
+
+    ledger.record_notice_repeat("INSTALLED", 1)
+    assert ledger.notices() == {"INSTALLED": GivenNotice("it manages 1 service", given, repeats=1)}
+
+    ledger.record_notice_told("INSTALLED")
+    assert ledger.notices() == {"INSTALLED": GivenNotice("it manages 1 service", given, is_told=True)}
+
+    ledger.record_notice("INSTALLED", "it manages 2 services")
+    assert ledger.notices() == {"INSTALLED": GivenNotice("it manages 2 services", clock())}

@@ -77,7 +77,7 @@ class FakeAutopilot:
         self.load_balancers, self.public_dns = FakeLoadBalancers(self.calls), FakePublicDns()
         self.organization = FakeOrganization(self.calls)
         self.allowlist = FakeAllowlist(self.calls, self.allowed_principals)
-        self.ledger = FakeLedger(self.calls)
+        self.ledger = FakeLedger(self.calls, self.clock)
         self.requests_queue, self.dns_queue = FakeQueue(self.calls), FakeQueue(self.calls)
         self.topic, self.bus, self.trails = FakeStatusTopic(self.calls), FakeBus(self.calls), FakeTrails()
 

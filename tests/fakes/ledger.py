@@ -8,17 +8,18 @@ from datetime import UTC, datetime, timedelta
 from autopilot.domain.connection import AcceptanceFacet, ConnectionRef, Dns, DnsFacet, LedgerRow
 from autopilot.domain.disruption import Brake
 from autopilot.domain.failures import LedgerChangedMeanwhile
-from autopilot.domain.report import Notice, StatusChange, change_of
+from autopilot.domain.report import GivenNotice, Notice, StatusChange, change_of
 from tests.fakes.calls import Calls
+from tests.fakes.clock import Clock
 
 
 class FakeLedger:
     """`Ledger` in a dictionary, with the table's conditions, its expiry and its stream."""
 
-    def __init__(self, calls: Calls | None = None) -> None:
-        self._calls = calls or Calls()
+    def __init__(self, calls: Calls | None = None, clock: Clock | None = None) -> None:
+        self._calls, self._clock = calls or Calls(), clock or Clock()
         self._rows: dict[ConnectionRef, LedgerRow] = {}
-        self._notices: dict[str, str] = {}
+        self._notices: dict[str, GivenNotice] = {}
         self._changes: list[StatusChange] = []
         self._told: list[Notice] = []
         self._brake: Brake | None = None
@@ -52,13 +53,18 @@ class FakeLedger:
         written = self._write(row, known, replace(known, dns=facet), known.dns.value == row.dns.value)
         self.expiries.pop(row.ref, None)
         if facet.value is Dns.ABSENT:
-            self.expiries[row.ref] = facet.timeline[-1].at + timedelta(days=400)
+            self.expiries[row.ref] = facet.timeline[-1].at + timedelta(days=90)
         return written
 
-    def record_reported(self, ref: ConnectionRef, version: int) -> None:
+    def record_told(self, ref: ConnectionRef, told: str) -> None:
         with self._calls.making("UpdateItem", str(ref)):
             if ref in self._rows:
-                self._put(replace(self._rows[ref], reported_version=version))
+                self._put(replace(self._rows[ref], told=told, repeats=0))
+
+    def record_repeat(self, ref: ConnectionRef, repeats: int) -> None:
+        with self._calls.making("UpdateItem", str(ref)):
+            if ref in self._rows:
+                self._put(replace(self._rows[ref], repeats=repeats))
 
     def record_reminded(self, ref: ConnectionRef, reminders: int) -> None:
         with self._calls.making("UpdateItem", str(ref)):
@@ -99,15 +105,26 @@ class FakeLedger:
         with self._calls.making("BatchWriteItem", service_id):
             self._permitted[service_id].difference_update(accounts)
 
-    def notices(self) -> Mapping[str, str]:
+    def notices(self) -> Mapping[str, GivenNotice]:
         with self._calls.making("Query", "notices"):
             return dict(self._notices)
 
     def record_notice(self, subject: str, text: str) -> None:
         with self._calls.making("UpdateItem", subject):
-            self._notices[subject] = text
+            self._notices[subject] = GivenNotice(text, self._clock())
         if text:
             self._told.append(Notice(subject, text))
+
+    def record_notice_told(self, subject: str) -> None:
+        with self._calls.making("UpdateItem", subject):
+            if subject in self._notices:
+                self._notices[subject] = replace(self._notices[subject], is_told=True, repeats=0)
+
+    def record_notice_repeat(self, subject: str, repeats: int) -> None:
+        with self._calls.making("UpdateItem", subject):
+            if subject in self._notices:
+                self._notices[subject] = replace(self._notices[subject], repeats=repeats)
+                self._told.append(Notice(subject, self._notices[subject].text))
 
     def stream(self) -> tuple[list[StatusChange], list[Notice]]:
         """What the table's stream holds since it was last read."""
@@ -123,7 +140,12 @@ class FakeLedger:
             if not is_as_read or bool(known.version) != bool(row.version):
                 raise LedgerChangedMeanwhile(f"{row.ref} is not what was read")
             written = replace(
-                facets, connection=row.connection, service_title=row.service_title, version=known.version + 1
+                facets,
+                connection=row.connection,
+                service_title=row.service_title,
+                version=known.version + 1,
+                written_at=self._clock(),
+                repeats=0,
             )
             self._put(written)
         return written

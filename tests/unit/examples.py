@@ -80,5 +80,4 @@ def row(
             (Moment(NOW + timedelta(minutes=2), dns),),
         ),
         version,
-        version - 1,
     )

@@ -32,8 +32,10 @@ def record(before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[
     return {"dynamodb": {name: image for name, image in images.items() if image}}
 
 
-def notice(text: str) -> dict[str, Any]:
-    return {"service_id": {"S": NOTICE}, "endpoint_id": {"S": "CHECK THE TAGS"}, "text": {"S": text}}
+def notice(text: str, **more: dict[str, Any]) -> dict[str, Any]:
+    written_at = {"S": "2026-03-02T09:16:12+00:00"}
+    key = {"service_id": {"S": NOTICE}, "endpoint_id": {"S": "CHECK THE TAGS"}}
+    return key | {"text": {"S": text}, "written_at": written_at} | more
 
 
 def test_the_sample_invocation_tells_that_a_name_became_ready() -> None:
@@ -64,7 +66,7 @@ def test_the_sample_invocation_has_what_the_ledger_writes(image: str) -> None:
         ledger.record_dns(ledger.record_acceptance(replace(row, version=0), row.acceptance), row.dns)
         (written,) = dynamodb.scan(TableName="ledger")["Items"]
 
-    counters = {name: SAMPLE[image][name] for name in ("version", "reported_version")}
+    counters = {name: SAMPLE[image][name] for name in ("version", "written_at")}
     acceptance = {"acceptance": {"M": SINCE_THEN | SAMPLE[image]["acceptance"]["M"]}}
     dns = {"dns": {"M": LATER | SAMPLE[image]["dns"]["M"]}, "vpc_id": {"S": row.dns.vpc_id}}
     assert written | counters == SAMPLE[image] | acceptance | dns
@@ -95,9 +97,9 @@ def test_what_autopilot_keeps_for_itself_is_nothing_to_tell(service_id: str, end
 
 def test_a_new_row_and_a_new_version_without_news_tell_what_is_new_and_no_more() -> None:
     after = SAMPLE["NewImage"]
-    reported = after | {"reported_version": after["version"]}
+    told = after | {"told": {"S": "ready"}}
 
-    (change,), _ = read_changes({"Records": [record(None, after), record(after, reported)]})
+    (change,), _ = read_changes({"Records": [record(None, after), record(after, told)]})
 
     assert (change.before, change.row.status) == (None, Status.READY)
 
@@ -106,6 +108,32 @@ def test_the_end_of_an_expired_row_tells_nothing() -> None:
     expired = [record(SAMPLE["NewImage"], None), record(notice("all is wrong"), None)]
 
     assert read_changes({"Records": expired}) == ([], [])
+
+
+def test_a_lost_report_is_told_when_it_is_asked_for_again_with_what_was_told_last() -> None:
+    untold = SAMPLE["NewImage"] | {"told": {"S": "accepted"}}
+    asked_for = untold | {"repeats": {"N": "1"}}
+
+    (change,), _ = read_changes({"Records": [record(untold, asked_for)]})
+
+    assert (change.before, change.row.status) == (Status.ACCEPTED, Status.READY)
+    assert change.report_id == f"{SERVICE}/{ENDPOINT}/4"
+
+
+def test_a_report_that_was_told_meanwhile_is_not_told_again() -> None:
+    told = SAMPLE["NewImage"] | {"told": {"S": "ready"}}
+
+    assert read_changes({"Records": [record(told, told | {"repeats": {"N": "1"}})]}) == ([], [])
+
+
+def test_a_lost_notice_is_told_when_it_is_asked_for_again_and_not_when_it_is_marked_as_told() -> None:
+    lost, told = notice("all is wrong"), notice("all is wrong", told={"BOOL": True})
+    again = notice("all is wrong", repeats={"N": "1"})
+
+    assert read_changes({"Records": [record(lost, again), record(again, told)]}) == (
+        [],
+        [Notice("CHECK THE TAGS", "all is wrong")],
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from autopilot.domain.allowlist import Action, AllowlistEntry, BadEntry, EntryKey
 from autopilot.domain.connection import Acceptance, AwsState, ConnectionRef, Dns
 from autopilot.domain.mode import Mode
+from autopilot.domain.report import Notice
 from autopilot.domain.wake_up import SeenBy
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, SECONDS_TO_INSYNC, FakeAutopilot
 from tests.fakes.landscape import CONSUMER, MANAGED, STRANGER, Vpc
@@ -28,10 +29,13 @@ def vpc(autopilot: FakeAutopilot) -> Vpc:
 
 def told(autopilot: FakeAutopilot, sweeps: int = 2) -> dict[str, str]:
     """The notices that were told meanwhile. A notice told twice fails the test."""
+    notices: list[Notice] = []
     for _ in range(sweeps):
         autopilot.run()
+        batch = autopilot.ledger.stream()
+        autopilot.report_status(*batch)
+        notices += batch[1]
         autopilot.clock.advance(INTERVAL_SECONDS)
-    notices = autopilot.ledger.stream()[1]
     assert len({(notice.subject, notice.text) for notice in notices}) == len(notices)
     return {notice.subject: notice.text for notice in notices}
 
@@ -54,7 +58,7 @@ def test_the_inventory_tells_whether_a_trail_logs(autopilot: FakeAutopilot, logg
     autopilot.trails.logging = logging
     autopilot.sweep()
 
-    assert told in autopilot.ledger.notices()["INSTALLED"]
+    assert told in autopilot.ledger.notices()["INSTALLED"].text
 
 
 def test_a_wrong_tag_is_told_once_again_when_it_changes_and_then_withdrawn(autopilot: FakeAutopilot) -> None:
@@ -73,7 +77,7 @@ def test_a_wrong_tag_is_told_once_again_when_it_changes_and_then_withdrawn(autop
     assert "*.example.com" in second
     autopilot.aws.tag(service_id, autopilot_zone="payments.example.com")
     assert told() == []
-    assert autopilot.ledger.notices()[subject] == ""
+    assert autopilot.ledger.notices()[subject].text == ""
     autopilot.aws.tag(service_id, autopilot_zone="nonsense")
     assert told() == [first]
 
@@ -99,7 +103,7 @@ def test_a_mended_entry_is_forgotten_and_told_again_when_it_breaks_again(autopil
     assert subject in told(autopilot)
     autopilot.allowlist.put(AllowlistEntry(key, Action.BLOCK))
     assert told(autopilot) == {}
-    assert autopilot.ledger.notices()[subject] == ""
+    assert autopilot.ledger.notices()[subject].text == ""
     autopilot.allowlist.put_bad(bad)
     assert told(autopilot) == {subject: bad.problem}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from autopilot.aws.ledger_items import is_connection, read_notice, read_row
+from autopilot.aws.ledger_items import is_connection, is_notice, read_notice, read_row
 from autopilot.domain.report import Notice, StatusChange, change_of
 
 
@@ -23,6 +23,9 @@ def read_changes(event: Mapping[str, Any]) -> tuple[list[StatusChange], list[Not
         if is_connection(after):
             change = change_of(read_row(before) if before else None, read_row(after))
             changes += [change] if change else []
-        elif (notice := read_notice(after)) and notice[1] and (before is None or read_notice(before) != notice):
-            notices.append(Notice(*notice))
+        elif is_notice(after):
+            subject, notice = read_notice(after)
+            known = read_notice(before)[1] if before else None
+            is_news = known is None or notice.text != known.text or notice.repeats > known.repeats
+            notices += [Notice(subject, notice.text)] if notice.text and is_news else []
     return changes, notices

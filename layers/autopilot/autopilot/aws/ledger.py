@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from autopilot.aws.batch_get import batch_get, batch_write
@@ -20,12 +20,14 @@ from autopilot.aws.ledger_items import (
     key_of,
     permission_of,
     read_brake,
+    read_notice,
     read_row,
     serialize,
 )
 from autopilot.domain.connection import AcceptanceFacet, ConnectionRef, Dns, DnsFacet, LedgerRow
 from autopilot.domain.disruption import Brake
 from autopilot.domain.failures import LedgerChangedMeanwhile
+from autopilot.domain.report import GivenNotice
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -34,7 +36,8 @@ BY_ENDPOINT = "by-endpoint"
 BY_OWNER = "by-owner"
 # What a key of the index has while the VPC is not known.
 _NO_VPC = "unknown"
-_KEPT_AFTER_THE_END = timedelta(days=400)
+# The sweep reads the rows of what has ended too, so that they must not pile up.
+_KEPT_AFTER_THE_END = timedelta(days=90)
 
 
 class LedgerTable:
@@ -44,9 +47,12 @@ class LedgerTable:
     two runs of one writer cannot overwrite each other, and the two writers never wait for one another.
     """
 
-    def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
+    def __init__(
+        self, dynamodb: DynamoDBClient, table: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._dynamodb = dynamodb
         self._table = table
+        self._clock = clock
 
     def rows(self, refs: Collection[ConnectionRef]) -> Mapping[ConnectionRef, LedgerRow]:
         found = map(read_row, batch_get(self._dynamodb, self._table, [key_of(ref) for ref in refs]))
@@ -88,11 +94,14 @@ class LedgerTable:
     def record_dns(self, row: LedgerRow, facet: DnsFacet) -> LedgerRow:
         return self._record(row, "dns", row.dns.value, facet)
 
-    def record_reported(self, ref: ConnectionRef, version: int) -> None:
-        self._mark(ref, "reported_version", version)
+    def record_told(self, ref: ConnectionRef, told: str) -> None:
+        self._mark(ref, "SET told = :value REMOVE repeats", told)
+
+    def record_repeat(self, ref: ConnectionRef, repeats: int) -> None:
+        self._mark(ref, "SET repeats = :value", repeats)
 
     def record_reminded(self, ref: ConnectionRef, reminders: int) -> None:
-        self._mark(ref, "reminders", reminders)
+        self._mark(ref, "SET reminders = :value", reminders)
 
     def brake(self) -> Brake | None:
         item = next(iter(self._query(BRAKE.service_id)), None)
@@ -150,20 +159,26 @@ class LedgerTable:
         keys = [key_of(permission_of(service_id, account)) for account in sorted(set(accounts))]
         batch_write(self._dynamodb, self._table, [{"DeleteRequest": {"Key": key}} for key in keys])
 
-    def notices(self) -> Mapping[str, str]:
-        return {item["endpoint_id"]["S"]: item["text"]["S"] for item in self._query(NOTICE)}
+    def notices(self) -> Mapping[str, GivenNotice]:
+        return dict(map(read_notice, self._query(NOTICE)))
 
     def record_notice(self, subject: str, text: str) -> None:
         with calling("UpdateItem", f"{self._table} {subject}"):
             self._dynamodb.update_item(
                 TableName=self._table,
                 Key=key_of(ConnectionRef(NOTICE, subject)),
-                UpdateExpression="SET #text = :text",
+                UpdateExpression="SET #text = :text, written_at = :now REMOVE told, repeats",
                 ExpressionAttributeNames={"#text": "text"},
-                ExpressionAttributeValues={":text": {"S": text}},
+                ExpressionAttributeValues={":text": {"S": text}, ":now": serialize(self._clock().isoformat())},
             )
 
-    def _mark(self, ref: ConnectionRef, name: str, number: int) -> None:
+    def record_notice_told(self, subject: str) -> None:
+        self._mark(ConnectionRef(NOTICE, subject), "SET told = :value REMOVE repeats", value=True)
+
+    def record_notice_repeat(self, subject: str, repeats: int) -> None:
+        self._mark(ConnectionRef(NOTICE, subject), "SET repeats = :value", repeats)
+
+    def _mark(self, ref: ConnectionRef, update: str, value: str | int) -> None:
         """Of a row that somebody has deleted meanwhile nothing is left to mark, and an update would revive it."""
         with (
             calling("UpdateItem", f"{self._table} {ref}"),
@@ -172,9 +187,9 @@ class LedgerTable:
             self._dynamodb.update_item(
                 TableName=self._table,
                 Key=key_of(ref),
-                UpdateExpression=f"SET {name} = :number",
+                UpdateExpression=update,
                 ConditionExpression="attribute_exists(service_id)",
-                ExpressionAttributeValues={":number": serialize(number)},
+                ExpressionAttributeValues={":value": serialize(value)},
             )
 
     def _query(self, service_id: str) -> Iterator[Mapping[str, Any]]:
@@ -202,6 +217,7 @@ class LedgerTable:
             ":title": row.service_title,
             ":seen": str(row.seen_by),
             ":vpc": (isinstance(facet, DnsFacet) and facet.vpc_id) or _NO_VPC,
+            ":now": self._clock().isoformat(),
             ":zero": 0,
             ":one": 1,
         }
@@ -211,9 +227,9 @@ class LedgerTable:
             condition, values[":read"], names["#value"] = "#facet.#value = :read", str(read), "value"
         end = _end_of(facet)
         vpc = ", vpc_id = :vpc" if name == "dns" else ", vpc_id = if_not_exists(vpc_id, :vpc)"
-        keeping = " REMOVE delete_at" if name == "dns" else " REMOVE reminders"
+        keeping = " REMOVE repeats, delete_at" if name == "dns" else " REMOVE repeats, reminders"
         if end:
-            values[":end"], keeping = int((end + _KEPT_AFTER_THE_END).timestamp()), ", delete_at = :end"
+            values[":end"], keeping = int((end + _KEPT_AFTER_THE_END).timestamp()), ", delete_at = :end REMOVE repeats"
         with calling("UpdateItem", f"{self._table} {row.ref}"):
             try:
                 answer = self._dynamodb.update_item(
@@ -234,7 +250,7 @@ _UPDATE = (
     "SET #facet = :facet, #other = if_not_exists(#other, :default), #owner = :owner, "
     "#region = :region, #state = :state, created_at = :created, service_title = :title, "
     "seen_by = if_not_exists(seen_by, :seen), version = if_not_exists(version, :zero) + :one, "
-    "reported_version = if_not_exists(reported_version, :zero)"
+    "written_at = :now"
 )
 
 

@@ -22,6 +22,7 @@ from autopilot.domain.connection import (
     NetworkInterface,
 )
 from autopilot.domain.disruption import Brake
+from autopilot.domain.report import GivenNotice
 
 # What rows that are no connection's have in the place of a service id.
 NOTICE = "notice"
@@ -80,7 +81,9 @@ def read_row(item: Mapping[str, Any]) -> LedgerRow:
             is_native=dns.get("is_native", False),
         ),
         version=int(fields["version"]),
-        reported_version=int(fields["reported_version"]),
+        written_at=datetime.fromisoformat(fields["written_at"]),
+        told=fields.get("told", ""),
+        repeats=int(fields.get("repeats", 0)),
         reminders=int(fields.get("reminders", 0)),
     )
 
@@ -90,11 +93,16 @@ def is_connection(item: Mapping[str, Any]) -> bool:
     return str(item["service_id"]["S"]).startswith("vpce-svc-")
 
 
-def read_notice(item: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Subject and text of a notice's item, or None for any other item."""
-    if item["service_id"]["S"] != NOTICE:
-        return None
-    return item["endpoint_id"]["S"], item["text"]["S"]
+def is_notice(item: Mapping[str, Any]) -> bool:
+    return bool(item["service_id"]["S"] == NOTICE)
+
+
+def read_notice(item: Mapping[str, Any]) -> tuple[str, GivenNotice]:
+    """A notice by its subject, from an item or a stream's image."""
+    fields = {name: _deserialize(value) for name, value in item.items()}
+    written_at = datetime.fromisoformat(fields["written_at"])
+    notice = GivenNotice(fields["text"], written_at, "told" in fields, int(fields.get("repeats", 0)))
+    return fields["endpoint_id"], notice
 
 
 def _timeline(facet: Mapping[str, Any]) -> tuple[Moment, ...]:

@@ -296,8 +296,9 @@ class LedgerRow:
     """What the ledger knows of one connection.
 
     connection.state is AWS's state when one of the two writers last looked. service_title is the service's
-    Name tag, or its id. version grows by one with each write; reported_version is the version whose status
-    was reported last. reminders: how often a person was reminded of this held request.
+    Name tag, or its id. version grows by one with each write, the last of which was at written_at. told:
+    what was reported last, as `report.telling` puts it. repeats: how often a report that was lost was asked for again.
+    reminders: how often a person was reminded of this held request.
     """
 
     connection: Connection
@@ -306,7 +307,9 @@ class LedgerRow:
     acceptance: AcceptanceFacet = field(default_factory=AcceptanceFacet)
     dns: DnsFacet = field(default_factory=DnsFacet)
     version: int = 0
-    reported_version: int = 0
+    written_at: datetime | None = None
+    told: str = ""
+    repeats: int = 0
     reminders: int = 0
 
     @property

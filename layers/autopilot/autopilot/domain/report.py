@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from autopilot.domain.connection import Acceptance, AwsState, Dns, LedgerRow, Status
 from autopilot.domain.handover import Handover, handover
 from autopilot.domain.wake_up import SeenBy
 
 _FIRST = (None, Status.ACCEPTED)
+# A report that was given up is told again by the sweep: the first time after all that is usual, then hourly for a day.
+_USUAL_DELAY = timedelta(minutes=15)
+_REPETITION_PERIOD = timedelta(hours=1)
+_MOST_REPETITIONS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,16 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenNotice:
+    """A notice as the ledger keeps it. text: empty once it is withdrawn. repeats: as a row's."""
+
+    text: str
+    written_at: datetime | None = None
+    is_told: bool = False
+    repeats: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionEvent:
     """The `detail` of one `Connection Status Changed` event on the bus."""
 
@@ -70,6 +85,8 @@ def change_of(before: LedgerRow | None, after: LedgerRow) -> StatusChange | None
         return StatusChange(after, old_status)
     if after.reminders > old_reminders:
         return StatusChange(after, old_status, is_reminder=True)
+    if before and after.repeats > before.repeats and is_untold(after):
+        return StatusChange(after, _TOLD_AS.get(after.told))
     was_disconnected = before is not None and is_disconnected(after) and not is_disconnected(before)
     was_refused = _is_refused(after) and (before is None or before.acceptance.refusal != after.acceptance.refusal)
     # The e-mail said that nobody need act, as it would be tried again; now somebody must.
@@ -77,6 +94,32 @@ def change_of(before: LedgerRow | None, after: LedgerRow) -> StatusChange | None
     if was_disconnected or was_refused or is_clear or (after.would and after.would != old_would):
         return StatusChange(after, old_status)
     return None
+
+
+def telling(row: LedgerRow) -> str:
+    """What there is to tell of a row, in one word; empty while there is nothing."""
+    if is_disconnected(row):
+        return _DISCONNECTED
+    if _is_refused(row):
+        return _REFUSED
+    return row.status.value if row.status else "observed" if row.would else ""
+
+
+def is_untold(row: LedgerRow) -> bool:
+    """Whether the last that there is to tell was never reported."""
+    return telling(row) not in ("", row.told)
+
+
+_DISCONNECTED, _REFUSED = "disconnected", "refused"
+_TOLD_AS = {status.value: status for status in Status} | {_DISCONNECTED: Status.REVOKED, _REFUSED: Status.REJECTED}
+
+
+def repetition_due(written_at: datetime | None, repeats: int, now: datetime) -> int | None:
+    """The how-manieth repetition of a lost report is due, or None. It is hourly, and given up after a day."""
+    if written_at is None or now - written_at < _USUAL_DELAY:
+        return None
+    due = min(1 + (now - written_at - _USUAL_DELAY) // _REPETITION_PERIOD, _MOST_REPETITIONS)
+    return due if due > repeats else None
 
 
 def is_disconnected(row: LedgerRow) -> bool:

@@ -13,6 +13,7 @@ from autopilot.domain.inventory import expires, installed, no_longer_managed, st
 from autopilot.domain.listener import LoadBalancer
 from autopilot.domain.mode import Mode
 from autopilot.domain.public_suffix import is_registrable
+from autopilot.domain.report import repetition_due
 from autopilot.domain.service import EndpointService
 from autopilot.domain.shadowing import whole_domain
 from autopilot.domain.tls import expiring
@@ -70,8 +71,13 @@ class Notices:
     clock: Callable[[], datetime]
 
     def told(self) -> Mapping[str, str]:
-        """What was told, text by subject; withdrawn ones have none."""
-        return self.ledger.notices()
+        """What was told, text by subject; withdrawn ones have none. What was lost on its way is told again."""
+        given = self.ledger.notices()
+        for subject, notice in given.items():
+            due = repetition_due(notice.written_at, notice.repeats, self.clock())
+            if notice.text and not notice.is_told and due:
+                self.ledger.record_notice_repeat(subject, due)
+        return {subject: notice.text for subject, notice in given.items()}
 
     def is_taken_over(self, told: Mapping[str, str], service: EndpointService) -> bool:
         """Whether people know of the connections that stood when Autopilot came to this service."""

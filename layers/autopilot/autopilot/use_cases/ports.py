@@ -22,7 +22,7 @@ from autopilot.domain.listener import LoadBalancer
 from autopilot.domain.mails import Mail
 from autopilot.domain.network import Network
 from autopilot.domain.organization import Owner
-from autopilot.domain.report import ConnectionEvent
+from autopilot.domain.report import ConnectionEvent, GivenNotice
 from autopilot.domain.service import EndpointService
 from autopilot.domain.shadowing import ZoneInVpc
 from autopilot.domain.wake_up import WakeUp
@@ -123,8 +123,11 @@ class Ledger(Protocol):
     def record_dns(self, row: LedgerRow, facet: DnsFacet) -> LedgerRow:
         """As `record_acceptance`, for the other facet."""
 
-    def record_reported(self, ref: ConnectionRef, version: int) -> None:
-        """The status of this version has been told."""
+    def record_told(self, ref: ConnectionRef, told: str) -> None:
+        """What there was to tell of the connection has been told."""
+
+    def record_repeat(self, ref: ConnectionRef, repeats: int) -> None:
+        """A report was lost: ask for it again, for the so-many-eth time; the stream tells it."""
 
     def record_reminded(self, ref: ConnectionRef, reminders: int) -> None:
         """A person is to be reminded of a held request, for the so-many-eth time; the stream tells it."""
@@ -147,11 +150,17 @@ class Ledger(Protocol):
     def forget_permitted(self, service_id: str, accounts: Collection[str]) -> None:
         """Forget accounts that are no longer there."""
 
-    def notices(self) -> Mapping[str, str]:
-        """The notices given, text by subject: a service's problem, the first inventory."""
+    def notices(self) -> Mapping[str, GivenNotice]:
+        """The notices given, by subject: a service's problem, the first inventory."""
 
     def record_notice(self, subject: str, text: str) -> None:
         """Give a notice; the stream tells it to people as it tells a status. An empty text withdraws it."""
+
+    def record_notice_told(self, subject: str) -> None:
+        """The notice has been told."""
+
+    def record_notice_repeat(self, subject: str, repeats: int) -> None:
+        """As `record_repeat`, for a notice."""
 
 
 class Queue(Protocol):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from autopilot.domain.commands import Installation
 from autopilot.domain.connection import Status
 from autopilot.domain.mails import mails_of
-from autopilot.domain.report import Notice, StatusChange, event_of
+from autopilot.domain.report import Notice, StatusChange, event_of, telling
 from autopilot.use_cases.ports import Bus, Ledger, StatusTopic
 
 
@@ -32,4 +32,6 @@ class ReportStatus:
         for mail in mails_of(changes, notices, self.mailed, self.installation):
             self.topic.publish(mail)
         for change in changes:
-            self.ledger.record_reported(change.row.ref, change.row.version)
+            self.ledger.record_told(change.row.ref, telling(change.row))
+        for notice in notices:
+            self.ledger.record_notice_told(notice.subject)
