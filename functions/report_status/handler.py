@@ -16,7 +16,8 @@ from autopilot.aws.ledger import LedgerTable
 from autopilot.aws.status_topic import SnsStatusTopic
 from autopilot.domain.commands import Installation
 from autopilot.domain.dns_plan import Autopilot
-from autopilot.ledger_stream import read_changes
+from autopilot.domain.measures import seconds_of
+from autopilot.ledger_stream import count_requests, read_changes
 from autopilot.settings import Settings
 from autopilot.use_cases.report_status import ReportStatus
 
@@ -53,8 +54,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """A batch that fails is told again as a whole, halved each time, so that one poison record stands alone at last."""
     report_status = wire(context.invoked_function_arn.split(":")[4])
     changes, notices = read_changes(event)
-    metrics.add_metric("Reports", MetricUnit.Count, len(changes) + len(notices))
     report_status(changes, notices)
+    metrics.add_metric("Reports", MetricUnit.Count, len(changes) + len(notices))
+    for seen_by, count in count_requests(event).items():
+        metrics.add_metric("Requested", MetricUnit.Count, count)
+        metrics.add_metric(f"SeenFirstBy{seen_by.title()}", MetricUnit.Count, count)
     for change in changes:
         if change.row.status:
             metrics.add_metric(change.row.status.title().replace("-", ""), MetricUnit.Count, 1)
+        for name, seconds in seconds_of(change).items():
+            metrics.add_metric(name, MetricUnit.Seconds, seconds)

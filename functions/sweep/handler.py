@@ -13,6 +13,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from autopilot.allowlist_stream import read_keys
 from autopilot.aws.allowlist_table import AllowlistTable
+from autopilot.aws.audience import SnsAudience
 from autopilot.aws.calls import CONFIG
 from autopilot.aws.endpoint_services import Ec2EndpointServices
 from autopilot.aws.ledger import LedgerTable
@@ -20,10 +21,14 @@ from autopilot.aws.load_balancers import Elbv2LoadBalancers
 from autopilot.aws.queues import SqsQueue
 from autopilot.aws.trails import CloudTrails
 from autopilot.settings import Settings
+from autopilot.use_cases.braking import Braking
+from autopilot.use_cases.connection_notifications import ConnectionNotifications
+from autopilot.use_cases.differences import Differences, DriftChecks
 from autopilot.use_cases.notices import Notices
+from autopilot.use_cases.reminders import Reminders
 from autopilot.use_cases.service_names import ServiceNames
 from autopilot.use_cases.service_permissions import ServicePermissions
-from autopilot.use_cases.sweep import DriftChecks, Sweep
+from autopilot.use_cases.sweep import Sweep
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -48,21 +53,25 @@ def wire() -> Sweep:
     )
     trails = CloudTrails(boto3.client("cloudtrail", config=CONFIG))
     permissions = ServicePermissions(services, allowlist, ledger, settings.mode, now)
+    drift = DriftChecks(settings.drift_check, settings.foreign_drift_check)
     return Sweep(
         services=services,
         allowlist=allowlist,
         ledger=ledger,
         requests_queue=SqsQueue(sqs, settings.requests_queue_url),
         dns_queue=SqsQueue(sqs, settings.dns_queue_url),
-        notices=Notices(ledger, trails, settings.mode, settings.region, settings.ledger_table, now),
+        audience=SnsAudience(boto3.client("sns", config=CONFIG), (settings.status_topic_arn, settings.alarm_topic_arn)),
+        notices=Notices(
+            ledger, trails, settings.status_topic_arn, settings.mode, settings.region, settings.ledger_table, now
+        ),
         names=ServiceNames(load_balancers),
         permissions=permissions if settings.manage_permissions else None,
+        notifications=ConnectionNotifications(services, settings.notification_topic_arn, settings.mode),
+        differences=Differences(settings.mode, drift, now),
+        reminders=Reminders(ledger, settings.held_reminder, now),
+        braking=Braking(ledger, settings.mode, settings.on_revoked, settings.max_disruptions, now),
         mode=settings.mode,
-        on_revoked=settings.on_revoked,
-        max_disruptions=settings.max_disruptions,
-        first_reminder=settings.held_reminder,
         grace=settings.name_grace,
-        drift=DriftChecks(settings.drift_check, settings.foreign_drift_check),
         clock=now,
     )
 
@@ -80,6 +89,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         metrics.add_metric("AllowlistChanges", MetricUnit.Count, len(event["Records"]))
         sweep.on_change(read_keys(event))
         return
-    metrics.add_metric("Sweeps", MetricUnit.Count, 1)
     for finding, count in sweep().items():
         metrics.add_metric(f"Sweep{finding.title().replace('_', '')}", MetricUnit.Count, count)
+    # Only here, where nothing failed: that it is missing raises an alarm.
+    metrics.add_metric("SweepsDone", MetricUnit.Count, 1)

@@ -274,3 +274,22 @@ def test_a_service_at_work_is_looked_up_once_a_minute_and_all_else_is_read(lands
     services.all()
     services.all()
     assert len(reads) == 4
+
+
+def test_a_service_has_a_connection_notification_once_it_was_given_one(
+    services: EndpointServices, landscape: Landscape
+) -> None:
+    topic = f"arn:aws:sns:{REGION}:{PROVIDER}:notifications"
+    service, other = landscape.service(), landscape.service()
+    assert services.notified(topic) == frozenset()
+
+    services.notify(service, topic)
+    services.notify(other, f"{topic}-2")
+
+    assert services.notified(topic) == {service}
+    [made] = [
+        found
+        for found in landscape.ec2(PROVIDER, "DescribeVpcEndpointConnectionNotifications")["ConnectionNotificationSet"]
+        if found["ServiceId"] == service
+    ]
+    assert made["ConnectionEvents"] == ["Accept", "Connect", "Delete", "Reject"]

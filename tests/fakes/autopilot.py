@@ -14,15 +14,19 @@ from autopilot.domain.disruption import MaxDisruptions, OnRevoked
 from autopilot.domain.dns_plan import Autopilot
 from autopilot.domain.mode import Mode
 from autopilot.domain.wake_up import SeenBy, WakeUp
+from autopilot.use_cases.braking import Braking
+from autopilot.use_cases.connection_notifications import ConnectionNotifications
 from autopilot.use_cases.converge_dns import ConvergeDns
 from autopilot.use_cases.decide_connections import DecideConnections
+from autopilot.use_cases.differences import Differences, DriftChecks
 from autopilot.use_cases.endpoint_dns import EndpointDns
 from autopilot.use_cases.looks import Outcome
 from autopilot.use_cases.notices import Notices
+from autopilot.use_cases.reminders import Reminders
 from autopilot.use_cases.report_status import ReportStatus
 from autopilot.use_cases.service_names import ServiceNames
 from autopilot.use_cases.service_permissions import ServicePermissions
-from autopilot.use_cases.sweep import DriftChecks, Sweep
+from autopilot.use_cases.sweep import Sweep
 from tests.fakes.allowlist import FakeAllowlist
 from tests.fakes.aws_model import Client
 from tests.fakes.calls import Calls
@@ -32,13 +36,15 @@ from tests.fakes.endpoint_services import FakeEndpointServices
 from tests.fakes.landscape import CONSUMER, PROVIDER, REGION, FakeNetwork, Landscape, Vpc
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.load_balancers import FakeLoadBalancers
-from tests.fakes.messages import FakeBus, FakeQueue, FakeStatusTopic, FakeTrails
+from tests.fakes.messages import FakeAudience, FakeBus, FakeQueue, FakeStatusTopic, FakeTrails
 from tests.fakes.organization import FakeOrganization
 from tests.fakes.public_dns import FakePublicDns
 from tests.local_aws.hosted_zones import HostedZones
 from tests.local_aws.privatelink import Caller, PrivateLink
 
 US = Autopilot(PROVIDER, REGION)
+STATUS_TOPIC = f"arn:aws:sns:{REGION}:{PROVIDER}:status"
+NOTIFICATION_TOPIC = f"arn:aws:sns:{REGION}:{PROVIDER}:notifications"
 SECONDS_TO_AVAILABLE = 90
 SECONDS_TO_INSYNC = 40
 
@@ -80,6 +86,7 @@ class FakeAutopilot:
         self.ledger = FakeLedger(self.calls, self.clock)
         self.requests_queue, self.dns_queue = FakeQueue(self.calls), FakeQueue(self.calls)
         self.topic, self.bus, self.trails = FakeStatusTopic(self.calls), FakeBus(self.calls), FakeTrails()
+        self.audience = FakeAudience(self.calls)
 
     def decide(self, *wake_ups: WakeUp) -> Outcome:
         decide_connections = DecideConnections(
@@ -139,15 +146,16 @@ class FakeAutopilot:
             self.ledger,
             self.requests_queue,
             self.dns_queue,
-            Notices(self.ledger, self.trails, self.mode, REGION, "Ledger", self.clock),
+            self.audience,
+            Notices(self.ledger, self.trails, STATUS_TOPIC, self.mode, REGION, "Ledger", self.clock),
             self.names,
             permissions if self.manages_permissions else None,
+            ConnectionNotifications(self.services, NOTIFICATION_TOPIC, self.mode),
+            Differences(self.mode, DriftChecks(timedelta(hours=1), timedelta(hours=24)), self.clock),
+            Reminders(self.ledger, self.first_reminder, self.clock),
+            Braking(self.ledger, self.mode, self.on_revoked, self.max_disruptions, self.clock),
             self.mode,
-            self.on_revoked,
-            self.max_disruptions,
-            self.first_reminder,
             self.grace,
-            DriftChecks(timedelta(hours=1), timedelta(hours=24)),
             self.clock,
         )
 

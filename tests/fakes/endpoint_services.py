@@ -63,6 +63,19 @@ class FakeEndpointServices:
     def forbid(self, service_id: str, accounts: Collection[str]) -> None:
         self._modify(service_id, RemoveAllowedPrincipals=_principals(accounts))
 
+    def notified(self, topic_arn: str) -> frozenset[str]:
+        found = self._ec2.call("DescribeVpcEndpointConnectionNotifications", topic_arn)["ConnectionNotificationSet"]
+        return frozenset(one["ServiceId"] for one in found if one["ConnectionNotificationArn"] == topic_arn)
+
+    def notify(self, service_id: str, topic_arn: str) -> None:
+        self._ec2.call(
+            "CreateVpcEndpointConnectionNotification",
+            service_id,
+            ServiceId=service_id,
+            ConnectionNotificationArn=topic_arn,
+            ConnectionEvents=["Accept", "Connect", "Delete", "Reject"],
+        )
+
     def _permit_each(self, service_id: str, accounts: Collection[str]) -> None:
         failures: list[AwsCallFailed] = []
         for account in accounts:

@@ -23,6 +23,10 @@ class FakeQueue:
             with self._calls.making("SendMessageBatch", "queue"):
                 self.sent += sent
 
+    def backlog(self) -> int:
+        with self._calls.making("GetQueueAttributes", "queue"):
+            return len(self.sent)
+
     def take(self) -> list[WakeUp]:
         """Everything that was sent, whatever its delay; the queue is empty then."""
         taken, self.sent = self.sent, []
@@ -51,6 +55,18 @@ class FakeBus:
     def put(self, events: Sequence[ConnectionEvent]) -> None:
         with self._calls.making("PutEvents", "bus"):
             self.events += events
+
+
+class FakeAudience:
+    """`Audience` with an answer."""
+
+    def __init__(self, calls: Calls | None = None) -> None:
+        self._calls = calls or Calls()
+        self.deaf: list[str] = []
+
+    def unheard(self) -> Sequence[str]:
+        with self._calls.making("ListSubscriptionsByTopic", "topics"):
+            return list(self.deaf)
 
 
 class FakeTrails:

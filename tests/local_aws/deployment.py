@@ -31,7 +31,7 @@ def deploy_provider(aws: LocalAws, **parameters: str) -> None:
         "Email": EMAIL,
         "OrganizationId": "o-autopilot01",
         "ReportWindowSeconds": "1",
-        "SweepSchedule": "rate(1 minute)",
+        "SweepMinutes": "1",
         "AllowedPrincipals": CONSUMER,
         "NetworkLoadBalancerArns": aws.state.load_balancer_arn,
         "ServiceAllowedPrincipals": "*",

@@ -26,7 +26,7 @@ STRICT = {
     "MaxDisruptionsPercent": "0",
     "ManagePermissions": "true",
     "ServiceAllowedPrincipals": STRANGERS_ARN,
-    "SweepSchedule": "rate(1 hour)",
+    "SweepMinutes": "60",
 }
 
 

@@ -1,12 +1,16 @@
 """What every resource of its kind must have. The local AWS drops or ignores many of these properties silently."""
 
 import json
+import re
 from typing import Any
 
 import cfnlint.api  # type: ignore[import-untyped]
 import pytest
 
+from autopilot.domain.connection import Status
+from autopilot.domain.wake_up import SeenBy
 from autopilot.messages import MOST_TRIES
+from tests.fakes.autopilot import FakeAutopilot
 from tests.template.templates import (
     BOTH,
     CONSUMER,
@@ -235,7 +239,13 @@ def test_reports_and_alarms_go_to_the_given_address() -> None:
 
 
 def test_alarms_watch_every_dead_letter_queue_every_queue_every_function_and_every_stream() -> None:
-    watched = {(a["MetricName"], target(a["Dimensions"][0]["Value"])) for a in ALARMS.values()}
+    dimensions = {alarm["MetricName"]: alarm["Dimensions"][0]["Value"] for alarm in ALARMS.values()}
+    assert {dimensions[metric] for metric in OWN_METRICS} == {"privatelink-autopilot"}
+    watched = {
+        (alarm["MetricName"], target(alarm["Dimensions"][0]["Value"]))
+        for alarm in ALARMS.values()
+        if alarm["MetricName"] not in OWN_METRICS
+    }
     streamed = {target(m["FunctionName"]) for m in MAPPINGS.values() if target(m["EventSourceArn"]) in TABLES}
     assert watched == (
         {("ApproximateNumberOfMessagesVisible", queue) for queue in DEAD_LETTERS}
@@ -245,11 +255,47 @@ def test_alarms_watch_every_dead_letter_queue_every_queue_every_function_and_eve
     )
 
 
+# What AWS does not count for us. EMITTED says where each comes from.
+OWN_METRICS = {"RequestFailures", "DnsFailures", "SweepsDone", "SweepUnheardTopics"}
+
+
+def test_every_metric_of_ours_that_is_shown_or_watched_is_one_that_a_function_emits() -> None:
+    body = json.loads(shown(of_type("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]))
+    lines = [line for widget in body["widgets"] for line in widget["properties"].get("metrics", [])]
+    named, namespace = set(), ""
+    for line in lines:
+        namespace = namespace if line[0] in (".", "...") else line[0]
+        named |= {line[1]} if namespace == "PrivateLinkAutopilot" and line[0] != "..." else set()
+
+    assert (named | OWN_METRICS) <= EMITTED
+
+
+def shown(text: str) -> str:
+    return re.sub(r"\$\{[\w.:]+\}", "x", text)
+
+
+EMITTED = (
+    {"Requested", *(f"SeenFirstBy{seen_by.title()}" for seen_by in SeenBy)}
+    | {status.title().replace("-", "") for status in Status}
+    | {"SecondsToAccepted", "SecondsToReady", "RequestFailures", "DnsFailures", "SweepsDone"}
+    | {f"Sweep{count.title().replace('_', '')}" for count in FakeAutopilot().sweep()}
+)
+
+
+def test_the_dashboard_shows_every_alarm() -> None:
+    body = json.loads(of_type("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"])
+
+    assert {arn for widget in body["widgets"] for arn in widget["properties"].get("alarms", [])} == {
+        f"${{{alarm}.Arn}}" for alarm in ALARMS
+    }
+
+
 @pytest.mark.parametrize("alarm", ALARMS)
 def test_an_alarm_reaches_people_and_tells_them_what_to_read(alarm: str) -> None:
     properties = ALARMS[alarm]
     assert [target(action) for action in properties["AlarmActions"]] == ["AlarmTopic"]
-    assert properties["TreatMissingData"] == "notBreaching"
+    # A sweep that does not come is told by nothing but the lack of it.
+    assert properties["TreatMissingData"] == ("breaching" if alarm == "NoSweepAlarm" else "notBreaching")
     description = properties["AlarmDescription"]["Fn::Sub"]
     assert "Read" in description or "aws " in description or "Logs}" in description
     assert len(description) < 700  # of 1024, with names filled in

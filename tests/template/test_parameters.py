@@ -26,7 +26,8 @@ ENVIRONMENT = {
     " CONSUMER_PARAMETERS RECORD_TTL",
     "SweepFunction": "MODE ON_REVOKED MAX_DISRUPTIONS MAX_DISRUPTIONS_PERCENT HELD_REMINDER_HOURS MANAGE_PERMISSIONS"
     " NAME_GRACE_HOURS DRIFT_CHECK_HOURS FOREIGN_DRIFT_CHECK_HOURS"
-    " ALLOWED_PRINCIPALS ALLOWLIST_TABLE LEDGER_TABLE REQUESTS_QUEUE_URL DNS_QUEUE_URL",
+    " ALLOWED_PRINCIPALS ALLOWLIST_TABLE LEDGER_TABLE REQUESTS_QUEUE_URL DNS_QUEUE_URL"
+    " NOTIFICATION_TOPIC_ARN STATUS_TOPIC_ARN ALARM_TOPIC_ARN",
 }
 VALUES = {
     "MODE": "Mode",
@@ -46,6 +47,8 @@ VALUES = {
     "REQUESTS_DEAD_LETTERS_URL": "RequestsDeadLetters",
     "DNS_DEAD_LETTERS_URL": "DnsDeadLetters",
     "STATUS_TOPIC_ARN": "StatusTopic",
+    "ALARM_TOPIC_ARN": "AlarmTopic",
+    "NOTIFICATION_TOPIC_ARN": "NotificationTopic",
     "BUS_NAME": "AutopilotBus",
     "EMAIL_ON": "EmailOn",
     "EXTERNAL_ID": "ExternalId",
@@ -75,7 +78,6 @@ ACCEPTED = {
     "ServiceAllowedPrincipals": ["", "*", "arn:aws:iam::111122223333:root,arn:aws-cn:iam::111122223333:role/reader"],
     "ServiceZone": ["", "payments.example.com", "xn--bcher-kva.example", "_tcp.example.com"],
     "ServiceRecords": ["", "@", "api", "api ledger", "@ *.eu a.b"],
-    "SweepSchedule": ["rate(5 minutes)", "rate(1 minute)", "cron(0/10 * * * ? *)"],
     "PermissionsBoundary": ["", "arn:aws:iam::111122223333:policy/platform/boundary"],
     "RolePath": ["/", "/platform/autopilot/"],
     "PublicResolver": ["", "10.0.0.2", "127.0.0.1:5353"],
@@ -116,7 +118,6 @@ REFUSED = {
     "ServiceAllowedPrincipals": ["111122223333", "arn:aws:iam::111122223333:root,"],
     "ServiceZone": ["payments.example.com.", "Payments.example.com", "*.example.com", "localhost", "a..b"],
     "ServiceRecords": ["API", " api", "api ", "api  ledger", "api,ledger", "-x"],
-    "SweepSchedule": ["5 minutes", "rate(0 minutes)", "rate(5 seconds)", "cron()"],
     "PermissionsBoundary": ["boundary", "arn:aws:iam::111122223333:role/x"],
     "RolePath": ["", "platform", "/platform"],
     "PublicResolver": ["dns.example.com", "10.0.0.2:", "::1"],

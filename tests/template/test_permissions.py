@@ -18,6 +18,7 @@ ORGANIZATIONS = {
     "organizations:DescribeOrganizationalUnit",
     "organizations:ListParents",
 }
+NOTIFY = "ec2:CreateVpcEndpointConnectionNotification"
 PERMISSIONS = {"ec2:DescribeVpcEndpointServicePermissions", "ec2:ModifyVpcEndpointServicePermissions"}
 KEEP_PERMISSIONS = PERMISSIONS | {"dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"}
 BALANCERS = {
@@ -49,7 +50,8 @@ ALLOWED = {
     | KEEP_PERMISSIONS
     | BALANCERS
     | {"acm:DescribeCertificate"}
-    | {"dynamodb:Scan", "dynamodb:Query", "dynamodb:UpdateItem", "sqs:SendMessage"}
+    | {"dynamodb:Scan", "dynamodb:Query", "dynamodb:UpdateItem", "sqs:SendMessage", "sqs:GetQueueAttributes"}
+    | {"ec2:DescribeVpcEndpointConnectionNotifications", NOTIFY, "sns:ListSubscriptionsByTopic"}
     | {"cloudtrail:DescribeTrails", "cloudtrail:GetTrailStatus"},
     "ForwardingRole": {"events:PutEvents"},
     "ScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage"},
@@ -85,13 +87,14 @@ ONLY_IF = {
 # What observe mode denies, whatever a role is allowed.
 DENIED = {
     "DecideConnectionRole": ANSWER,
-    "SweepRole": {"ec2:ModifyVpcEndpointServicePermissions"},
+    "SweepRole": {"ec2:ModifyVpcEndpointServicePermissions", NOTIFY},
 }
 
 # Action, and why AWS has nothing narrower (or why the narrower would not do).
 ON_EVERY_RESOURCE = {
     "ec2:DescribeVpcEndpointServiceConfigurations": "EC2's describes know no resources",
     "ec2:DescribeVpcEndpointConnections": "EC2's describes know no resources",
+    "ec2:DescribeVpcEndpointConnectionNotifications": "EC2's describes know no resources",
     "ec2:DescribeVpcEndpoints": "EC2's describes know no resources",
     "ec2:DescribeNetworkInterfaces": "EC2's describes know no resources",
     "ec2:DescribeSubnets": "EC2's describes know no resources",
@@ -154,10 +157,12 @@ def test_a_function_writes_only_its_own_log_group(function: str) -> None:
     assert statement["Resource"] == {"Fn::GetAtt": [f"{name}Logs", "Arn"]}
 
 
-@pytest.mark.parametrize(("role", "actions"), [("DecideConnectionRole", ANSWER), ("SweepRole", PERMISSIONS)])
+@pytest.mark.parametrize(
+    ("role", "actions"), [("DecideConnectionRole", ANSWER), ("SweepRole", PERMISSIONS), ("SweepRole", {NOTIFY})]
+)
 def test_only_services_that_opted_in_are_touched(role: str, actions: set[str]) -> None:
     statement = statement_on(of_type("AWS::IAM::Role")[role], max(actions))
-    assert set(statement["Action"]) == actions
+    assert set(listed(statement["Action"])) == actions
     assert statement["Condition"] == {"StringEquals": {"aws:ResourceTag/autopilot": "enabled"}}
     assert statement["Resource"]["Fn::Sub"].endswith(":vpc-endpoint-service/*")
 

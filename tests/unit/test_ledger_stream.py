@@ -11,7 +11,7 @@ from autopilot.aws.ledger import LedgerTable
 from autopilot.aws.ledger_items import NOTICE, read_row
 from autopilot.domain.connection import AcceptanceFacet, Status
 from autopilot.domain.report import Notice
-from autopilot.ledger_stream import read_changes
+from autopilot.ledger_stream import count_requests, read_changes
 from tests.events import CONSUMER, ENDPOINT, SERVICE, event
 
 SAMPLE = event("invoke-report-status")["Records"][0]["dynamodb"]
@@ -154,3 +154,11 @@ def test_a_notice_is_told_when_it_is_given_and_not_when_it_is_withdrawn(
 
     assert notices == ([Notice("CHECK THE TAGS", after)] if told else [])
     assert not changes
+
+
+def test_requests_are_counted_once_by_who_told_of_them() -> None:
+    row = SAMPLE["NewImage"]
+    swept = row | {"seen_by": {"S": "sweep"}}
+    records = [record(None, row), record(row, row), record(None, swept), record(row, None), record(None, notice("x"))]
+
+    assert count_requests({"Records": records}) == {"event": 1, "sweep": 1}

@@ -71,6 +71,9 @@ def test_it_only_enqueues(autopilot: FakeAutopilot, vpc: Vpc) -> None:
         "Query",
         "Scan",
         "SendMessageBatch",
+        "GetQueueAttributes",
+        "ListSubscriptionsByTopic",
+        "DescribeVpcEndpointConnectionNotifications",
     }
 
 
@@ -282,7 +285,7 @@ def test_a_sweep_that_slept_for_a_month_reminds_once(autopilot: FakeAutopilot) -
     run_all(autopilot)
     autopilot.clock.advance(30 * 86400)
     version = autopilot.row(ref).version
-    autopilot.ledger.stream()
+    autopilot.report()
     for _ in range(3):
         run_all(autopilot)
 

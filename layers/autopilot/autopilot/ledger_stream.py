@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from autopilot.aws.ledger_items import is_connection, is_notice, read_notice, read_row
 from autopilot.domain.report import Notice, StatusChange, change_of
+
+
+def count_requests(event: Mapping[str, Any]) -> Counter[str]:
+    """The connections that the records show for the first time, by who told us of them, as `SeenBy` has it."""
+    images = (record["dynamodb"] for record in event["Records"])
+    rows = (image["NewImage"] for image in images if "NewImage" in image and "OldImage" not in image)
+    return Counter(row["seen_by"]["S"] for row in rows if is_connection(row))
 
 
 def read_changes(event: Mapping[str, Any]) -> tuple[list[StatusChange], list[Notice]]:

@@ -157,6 +157,14 @@ class Settings:
         return self._matching("STATUS_TOPIC_ARN", r"arn:[\w-]+:sns:\S+", "a topic's ARN")
 
     @property
+    def alarm_topic_arn(self) -> str:
+        return self._matching("ALARM_TOPIC_ARN", r"arn:[\w-]+:sns:\S+", "a topic's ARN")
+
+    @property
+    def notification_topic_arn(self) -> str:
+        return self._matching("NOTIFICATION_TOPIC_ARN", r"arn:[\w-]+:sns:\S+", "a topic's ARN")
+
+    @property
     def bus_name(self) -> str:
         return self._matching("BUS_NAME", r"[\w./-]{1,256}", "an event bus's name")
 

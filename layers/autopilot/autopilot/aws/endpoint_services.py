@@ -29,6 +29,7 @@ _LOOK_AGAIN_AFTER = timedelta(seconds=5)
 _PAGE = 1000
 _MOST_FILTER_VALUES = 200
 _MOST_PRINCIPALS = 100
+_CONNECTION_EVENTS = ("Accept", "Connect", "Delete", "Reject")
 # Roles, users, `*` and services are principals too.
 _WHOLE_ACCOUNT = re.compile(r"arn:[\w-]+:iam::([0-9]{12}):root")
 
@@ -102,6 +103,21 @@ class Ec2EndpointServices:
                 self._ec2.modify_vpc_endpoint_service_permissions(
                     ServiceId=service_id, RemoveAllowedPrincipals=self._principals(some)
                 )
+
+    def notified(self, topic_arn: str) -> frozenset[str]:
+        """All are read and compared here: a filter that AWS ignored would have one more made at each sweep."""
+        pages = self._ec2.get_paginator("describe_vpc_endpoint_connection_notifications").paginate(
+            PaginationConfig={"PageSize": _PAGE}
+        )
+        with calling("DescribeVpcEndpointConnectionNotifications", topic_arn):
+            every = [found for page in pages for found in page["ConnectionNotificationSet"]]
+        return frozenset(found["ServiceId"] for found in every if found["ConnectionNotificationArn"] == topic_arn)
+
+    def notify(self, service_id: str, topic_arn: str) -> None:
+        with calling("CreateVpcEndpointConnectionNotification", service_id):
+            self._ec2.create_vpc_endpoint_connection_notification(
+                ServiceId=service_id, ConnectionNotificationArn=topic_arn, ConnectionEvents=_CONNECTION_EVENTS
+            )
 
     def _permitted(self, service_id: str, filters: Sequence[FilterTypeDef]) -> frozenset[str]:
         pages = self._ec2.get_paginator("describe_vpc_endpoint_service_permissions").paginate(

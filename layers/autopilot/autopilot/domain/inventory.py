@@ -84,6 +84,40 @@ def stopped(
     )
 
 
+def stuck(rows: Sequence[LedgerRow]) -> str:
+    """The e-mail about connections that nothing happens to any more, though nobody was told to act."""
+    return "\n".join(
+        [
+            f"{len(rows)} connections should have come further by now. Autopilot goes on trying at each sweep.",
+            "Look at the runbook, and in the functions' logs for the endpoint.",
+            "",
+            *_shortened(map(_where_it_stands, sorted(rows, key=lambda row: row.ref))),
+        ]
+    )
+
+
+def _where_it_stands(row: LedgerRow) -> str:
+    since = f", since {row.timeline[-1].at:%Y-%m-%d %H:%M} UTC" if row.timeline else ""
+    facets = f"acceptance {row.acceptance.value}, DNS {row.dns.value}{since}"
+    return f"{row.ref} of account {row.connection.owner}: AWS's state {row.connection.state}, {facets}"
+
+
+def nobody_hears(topics: Sequence[str], region: str) -> str:
+    """The e-mail, to whoever hears of the other topic, that one has no confirmed subscription."""
+    subscribe = f"aws sns subscribe --region {region} --protocol email --notification-endpoint YOU@EXAMPLE.COM"
+    return "\n".join(
+        [
+            "Nobody has confirmed a subscription, so nobody is told of what goes here:",
+            "",
+            *topics,
+            "",
+            "A confirmation that AWS sent is valid for two days. To have another one:",
+            "",
+            *(f"    {subscribe} --topic-arn {topic}" for topic in topics),
+        ]
+    )
+
+
 def no_longer_managed(service: EndpointService) -> str:
     """The e-mail after a service was taken out of Autopilot's hands."""
     return "\n".join(

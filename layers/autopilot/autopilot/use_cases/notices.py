@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from autopilot.domain.allowlist import BadEntry
 from autopilot.domain.connection import LedgerRow
 from autopilot.domain.disruption import Brake
-from autopilot.domain.inventory import expires, installed, no_longer_managed, stopped, taken_over
+from autopilot.domain.inventory import expires, installed, no_longer_managed, nobody_hears, stopped, stuck, taken_over
 from autopilot.domain.listener import LoadBalancer
 from autopilot.domain.mode import Mode
 from autopilot.domain.public_suffix import is_registrable
@@ -29,6 +29,8 @@ _TAGS = "CHECK THE TAGS of "
 _ENTRY = "CHECK THE ALLOWLIST ENTRY "
 _ENTRIES = "CHECK THE ALLOWLIST"
 _STOPPED = "STOPPED before disconnecting"
+_UNHEARD = "NOBODY HEARS what is told"
+_STUCK = "STUCK for more than an hour"
 _MOST_ENTRIES = 50
 _LONGEST_SUBJECT = 200
 # AWS's own time to make connections available and names known, and a few retries.
@@ -60,11 +62,12 @@ class Takeover:
 class Notices:
     """Level-triggered like all else: what should be told is compared with what the ledger says was told.
 
-    Every method raises AwsCallFailed.
+    topic_arn: where they go in the end. Every method raises AwsCallFailed.
     """
 
     ledger: Ledger
     trails: Trails
+    topic_arn: str
     mode: Mode
     region: str
     ledger_table: str
@@ -78,6 +81,14 @@ class Notices:
             if notice.text and not notice.is_told and due:
                 self.ledger.record_notice_repeat(subject, due)
         return {subject: notice.text for subject, notice in given.items()}
+
+    def are_heard(self, unheard: Sequence[str] | None) -> bool:
+        """Whether there is anybody to tell, or that is not known.
+
+        After the first deployment there is nobody until the address is confirmed: what was told before would be lost,
+        and once somebody listens it is still to be told.
+        """
+        return self.topic_arn not in (unheard or ())
 
     def is_taken_over(self, told: Mapping[str, str], service: EndpointService) -> bool:
         """Whether people know of the connections that stood when Autopilot came to this service."""
@@ -111,6 +122,20 @@ class Notices:
         for subject, text in told.items():
             if text and subject not in wanted and subject.startswith(withdrawable):
                 self.ledger.record_notice(subject, "")
+
+    def of_stuck(self, told: Mapping[str, str], rows: Sequence[LedgerRow], *, is_complete: bool) -> None:
+        """Name the connections that should have come further by now; again when they are others."""
+        if rows or is_complete:
+            self._tell(told, _STUCK, stuck(rows) if rows else "")
+
+    def of_audience(self, told: Mapping[str, str], unheard: Sequence[str] | None) -> None:
+        """Tell, where anybody hears it, of topics that nobody subscribes to; None while that is not known."""
+        if unheard is not None:
+            self._tell(told, _UNHEARD, nobody_hears(unheard, self.region) if unheard else "")
+
+    def _tell(self, told: Mapping[str, str], subject: str, text: str) -> None:
+        if told.get(subject, "") != text:
+            self.ledger.record_notice(subject, text)
 
     def of_certificates(
         self, told: Mapping[str, str], in_front_of: Mapping[EndpointService, Sequence[LoadBalancer]]

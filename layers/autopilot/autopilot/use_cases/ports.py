@@ -68,6 +68,12 @@ class EndpointServices(Protocol):
     def forbid(self, service_id: str, accounts: Collection[str]) -> None:
         """Take whole accounts off the service's permissions. It disconnects nobody."""
 
+    def notified(self, topic_arn: str) -> frozenset[str]:
+        """The services with a connection notification to the topic, by id."""
+
+    def notify(self, service_id: str, topic_arn: str) -> None:
+        """Give the service a connection notification to the topic, for every kind of event."""
+
 
 class LoadBalancers(Protocol):
     """The provider's Network Load Balancers in this Region."""
@@ -164,8 +170,13 @@ class Ledger(Protocol):
 
 
 class Queue(Protocol):
+    """Every method raises AwsCallFailed."""
+
     def send(self, wake_ups: Iterable[tuple[WakeUp, int]]) -> None:
-        """Enqueue wake-ups, each with a delay of 0 to 900 seconds. Raises AwsCallFailed."""
+        """Enqueue wake-ups, each with a delay of 0 to 900 seconds."""
+
+    def backlog(self) -> int:
+        """About how many messages the queue holds: those that wait, are delayed, and are being worked on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +261,11 @@ class StatusTopic(Protocol):
 class Bus(Protocol):
     def put(self, events: Sequence[ConnectionEvent]) -> None:
         """Tell machines of each change. Raises AwsCallFailed."""
+
+
+class Audience(Protocol):
+    def unheard(self) -> Sequence[str]:
+        """The topics, by ARN, of which nobody has confirmed a subscription. Raises AwsCallFailed."""
 
 
 class Trails(Protocol):

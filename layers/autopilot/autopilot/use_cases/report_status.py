@@ -23,10 +23,11 @@ class ReportStatus:
     installation: Installation
 
     def __call__(self, changes: Sequence[StatusChange], notices: Sequence[Notice]) -> None:
-        """Publish, then mark as reported: a failure in between repeats a report and never loses one.
+        """Publish, then mark as told: a failure in between repeats a report and never loses one.
 
-        Raises AwsCallFailed.
+        What was asked for again while reports were late comes twice here, and is told once. Raises AwsCallFailed.
         """
+        changes = tuple({change.report_id: change for change in changes}.values())
         if changes:
             self.bus.put([event_of(change, self.installation.record_ttl) for change in changes])
         for mail in mails_of(changes, notices, self.mailed, self.installation):

@@ -1,0 +1,66 @@
+"""The brake: no step disrupts more connections than MaxDisruptions allows, and then none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from aws_lambda_powertools import Logger
+
+from autopilot.domain.connection import LedgerRow
+from autopilot.domain.disruption import Brake, MaxDisruptions, OnRevoked
+from autopilot.domain.failures import LedgerChangedMeanwhile
+from autopilot.domain.mode import Mode
+from autopilot.domain.wake_up import SeenBy, WakeUp
+from autopilot.use_cases.findings import Finding
+from autopilot.use_cases.notices import Stop
+from autopilot.use_cases.ports import Ledger
+
+logger = Logger(child=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Braking:
+    ledger: Ledger
+    mode: Mode
+    on_revoked: OnRevoked
+    max_disruptions: MaxDisruptions
+    clock: Callable[[], datetime]
+
+    def __call__(self, findings: Sequence[Finding]) -> Stop | None:
+        """Have all that are revoked disconnected, and all names that left taken away; or, where that is more than may
+        be disrupted, none, and a person asked. Raises AwsCallFailed."""
+        if self.mode is Mode.OBSERVE:
+            return None
+        rejects = self.on_revoked is OnRevoked.REJECT
+        revoked = [row for finding in findings for row in finding.revoked if rejects]
+        leaving = [row for finding in findings for row in finding.leaving]
+        number, read = len(revoked) + len(leaving), self.ledger.brake()
+        if not number:
+            if read and read.allowed:
+                self._write(read, read.without_permission())
+            return None
+        now = self.clock()
+        limit = self.max_disruptions.of(sum(finding.standing for finding in findings))
+        brake = (read or Brake(since=now)).for_a_step(number, limit, now)
+        is_written = brake == read or self._write(read, brake)
+        if brake.stops(number):
+            return Stop(sorted(revoked, key=lambda row: row.ref), sorted(leaving, key=lambda row: row.ref), brake)
+        if is_written:
+            for finding in findings:
+                finding.to_decide += [_disrupting(row) for row in finding.revoked if rejects]
+                finding.to_converge += [_disrupting(row) for row in finding.leaving]
+        return None
+
+    def _write(self, read: Brake | None, brake: Brake) -> bool:
+        try:
+            self.ledger.record_brake(read, brake)
+        except LedgerChangedMeanwhile:
+            logger.info("another run is disconnecting; the next sweep looks again")
+            return False
+        return True
+
+
+def _disrupting(row: LedgerRow) -> WakeUp:
+    return replace(WakeUp.about(row.connection, SeenBy.SWEEP), may_disrupt=True)

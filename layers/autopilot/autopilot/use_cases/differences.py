@@ -1,0 +1,112 @@
+"""What a connection asks for, where the truth differs from what the ledger knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from autopilot.domain.acceptance import stands
+from autopilot.domain.connection import Acceptance, AwsState, Connection, Dns, LedgerRow, Status
+from autopilot.domain.mode import Mode
+from autopilot.domain.review import Review
+from autopilot.domain.service import EndpointService
+
+_SHORTEST_PAUSE = timedelta(minutes=5)
+_LONGEST_PAUSE = timedelta(hours=12)
+# AWS takes minutes at most for each step.
+_STUCK_AFTER = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class DriftChecks:
+    """How often what was written is compared with what should be: in accounts of the organization, and in others."""
+
+    period: timedelta
+    foreign_period: timedelta
+
+    def is_due(self, row: LedgerRow, now: datetime) -> bool:
+        """Only of accounts of its own organization does Organizations tell a name."""
+        period = self.period if row.acceptance.owner_name else self.foreign_period
+        return row.dns.checked_at is None or now - row.dns.checked_at >= period
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    mode: Mode
+    drift: DriftChecks
+    clock: Callable[[], datetime]
+
+    def ask_for_a_decision(
+        self, service: EndpointService, connection: Connection, row: LedgerRow | None, review: Review | None
+    ) -> bool:
+        """review: None while the allowlist cannot be read; then only what it has no part in is asked for."""
+        if connection.state is AwsState.PENDING_ACCEPTANCE:
+            return True
+        if row is None:
+            return not connection.state.asks_for_no_dns or bool(review and review.names(connection))
+        if self.mode is Mode.OBSERVE and row.acceptance.would:
+            return False
+        known = row.acceptance
+        if connection.state is AwsState.REJECTED:
+            is_known = known.value in (Acceptance.REJECTED, Acceptance.REVOKED)
+            return not is_known or bool(review and review.names(connection) and not known.refusal)
+        if not stands(connection.state):
+            return False
+        compared = review if service.acceptance_required else None
+        match known.value:
+            case Acceptance.ADOPTED:
+                return False
+            case Acceptance.ACCEPTED:
+                return compared is not None and not compared.still_accepts(row)
+            case Acceptance.REVOKED:
+                return compared is not None and compared.accepts_again(row)
+            case _:
+                return True
+
+    def ask_for_dns(self, names: frozenset[str] | None, connection: Connection, row: LedgerRow) -> bool:
+        """names: what the service declares, or None while that cannot be read."""
+        if self.mode is Mode.OBSERVE and row.dns.would:
+            return False
+        if connection.state is not row.connection.state:
+            return True
+        if connection.state.asks_for_no_dns:
+            return row.dns.value is not Dns.ABSENT
+        if connection.state is not AwsState.AVAILABLE:
+            return False
+        match row.dns.value:
+            case Dns.PRESENT | Dns.CONSUMERS_OWN:
+                is_changed = names is not None and names != {name for name, _ in row.dns.names}
+                return is_changed or bool(row.dns.change_ids) or self.drift.is_due(row, self.clock())
+            case Dns.DECLINED:
+                return self.drift.is_due(row, self.clock())
+            case Dns.UNDECLARED:
+                return bool(names)
+            case Dns.NO_ROLE | Dns.BLOCKED:
+                return self._is_due_again(row)
+            case Dns.NONE | Dns.WAITING | Dns.ABSENT:
+                return True
+
+    def ask_for_an_end(self, row: LedgerRow) -> bool:
+        """Of a connection that is no longer listed. What waits for a person is tried again with pauses."""
+        if row.dns.value is Dns.BLOCKED and row.connection.state.asks_for_no_dns:
+            return self._is_due_again(row)
+        return row.dns.value is not Dns.ABSENT
+
+    def is_stuck(self, connection: Connection, row: LedgerRow) -> bool:
+        """Whether it should have come further by now: nobody was told that somebody must act, and nothing happens."""
+        if self.mode is Mode.OBSERVE or row.status not in (None, Status.ACCEPTED):
+            return False
+        last = max(filter(None, (row.acceptance.since, row.dns.since)), default=None)
+        is_under_way = not connection.state.asks_for_no_dns
+        return is_under_way and last is not None and self.clock() - last >= _STUCK_AFTER
+
+    def _is_due_again(self, row: LedgerRow) -> bool:
+        """What a person must mend is tried again with pauses that double, from five minutes to twelve hours.
+
+        The pause before the next try is as long as it had been in its state at the last one.
+        """
+        last, since = row.dns.checked_at, row.dns.since
+        if last is None or since is None:
+            return True
+        return self.clock() - last >= min(max(last - since, _SHORTEST_PAUSE), _LONGEST_PAUSE)
