@@ -145,6 +145,15 @@ class LocalAws:
         organizations="refused"|"throttled"|"failing"|"ok"."""
         self._ask("POST", "/_autopilot/switch", faults)
 
+    def break_call(self, operation: str, when: str, times: int = 1) -> None:
+        """Have the next calls of an operation by functions fail "before" their effect, or "after" it."""
+        self._ask("POST", "/_autopilot/fault", {"operation": operation, "when": when, "times": times})
+
+    def unbroken(self) -> dict[str, int]:
+        """The operations that were to fail and were not called yet, with how often."""
+        found: dict[str, int] = self._ask("GET", "/_autopilot/fault")
+        return found
+
     def move_account(self, account: str, parent: str) -> None:
         """Put an account under a unit of organizations.py or its root, or out of the organization with ""."""
         self._ask("POST", "/_autopilot/move", {"account": account, "parent": parent})

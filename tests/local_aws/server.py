@@ -1,8 +1,9 @@
 """The process of the local AWS: ministack with our mends, on 127.0.0.1 only. Started by `control.py`.
 
-Beside AWS's APIs it answers `GET /_autopilot/iam` (the journal of IAM decisions), `POST /_autopilot/switch` (faults,
-see switches.py), `POST /_autopilot/move` (an account, see organizations.py) and ministack's own
-`POST /_ministack/reset`, which empties everything here too.
+Beside AWS's APIs it answers `GET /_autopilot/iam` (the journal of IAM decisions), `POST /_autopilot/switch` (what is
+broken, see switches.py), `POST` and `GET /_autopilot/fault` (single calls that fail, see faults.py),
+`POST /_autopilot/move` (an account, see organizations.py) and ministack's own `POST /_ministack/reset`, which empties
+everything here too.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from ministack.services import eventbridge, scheduler
 
 from tests.local_aws import enforcement, functions, load_balancers, ministack_door, provisioning, queues, stock
 from tests.local_aws.delivery import Deliveries, Later
+from tests.local_aws.faults import BEFORE, Call, Faults
 from tests.local_aws.mail import Mail
 from tests.local_aws.streams import Mappings
 from tests.local_aws.switches import Switches
@@ -34,7 +36,7 @@ class Server:
     """An ASGI application: our own paths first, ministack for everything else."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.switches, self.journal, later = Switches(), enforcement.Journal(), Later()
+        self.switches, self.faults, self.journal, later = Switches(), Faults(), enforcement.Journal(), Later()
         permissions = enforcement.Permissions(self.journal)
         deliveries = Deliveries(later, permissions, self.switches, seconds_to_event=options.seconds_to_event)
         doors = ministack_door.install(
@@ -50,6 +52,7 @@ class Server:
 
         self._commands: dict[object, Callable[..., None]] = {
             ("POST", "/_autopilot/switch"): switch,
+            ("POST", "/_autopilot/fault"): self.faults.add,
             ("POST", "/_autopilot/move"): doors.organizations.move,
         }
         mail = Mail(options.mail_dir, f"http://{HOST}:{options.port}", permissions)
@@ -63,7 +66,7 @@ class Server:
         def reset(reset_ministack: Callable[[], None]) -> None:
             later.reset()
             reset_ministack()
-            for state in (mail, self.switches, self.journal):
+            for state in (mail, self.switches, self.faults, self.journal):
                 state.reset()
             for table in (move_tasks, scheduler._schedule_last_fired):
                 table.clear()
@@ -77,14 +80,27 @@ class Server:
         route = scope["type"] == "http" and (scope["method"], scope["path"])
         if route == ("GET", "/_autopilot/iam"):
             await _answer(send, 200, self.journal.rows())
+        elif route == ("GET", "/_autopilot/fault"):
+            await _answer(send, 200, self.faults.pending())
         elif route in self._commands:
             try:
                 self._commands[route](**json.loads(await _body(receive)))
                 await _answer(send, 200, {})
             except ValueError as problem:
                 await _answer(send, 400, {"message": str(problem)})
+        elif self.faults.are_pending and route:
+            await self._call(scope, await _body(receive), send)
         else:
             await app.app(scope, receive, send)
+
+    async def _call(self, scope: Scope, body: bytes, send: Send) -> None:
+        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        call = Call.read(scope["method"], scope["path"], headers, body)
+        when = self.faults.take(call)
+        if when != BEFORE:
+            await app.app(scope, _receiving(body), _nobody if when else send)
+        if when:
+            await _send(send, 400, call.refusal())
 
 
 async def _body(receive: Receive) -> bytes:
@@ -95,10 +111,27 @@ async def _body(receive: Receive) -> bytes:
     return body
 
 
+def _receiving(body: bytes) -> Receive:
+    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def receive() -> dict[str, Any]:
+        return next(messages, {"type": "http.disconnect"})
+
+    return receive
+
+
+async def _nobody(_message: dict[str, Any]) -> None:
+    """Where an answer goes that is lost."""
+
+
 async def _answer(send: Send, status: int, answer: object) -> None:
-    headers = [(b"content-type", b"application/json")]
+    await _send(send, status, json.dumps(answer).encode())
+
+
+async def _send(send: Send, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json" if body[:1] in b"{[" else b"text/xml")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
+    await send({"type": "http.response.body", "body": body})
 
 
 def main() -> None:

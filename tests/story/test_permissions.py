@@ -38,8 +38,13 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         story.allowlist(STRANGER, "reject")
         rejected = story.create_endpoint(STRANGER)
         wait_for("REJECTED", lambda: story.mail_about("REJECTED", rejected))
+        # A failure that is tried again, in each of the two functions that have a queue, and what cannot be read.
+        aws.break_call("BatchGetItem", "before")
+        second = story.create_endpoint(STRANGER)
+        wait_for("REJECTED", lambda: story.mail_about("REJECTED", second))
         for queue in ("RequestsQueueUrl", "DnsQueueUrl"):
             aws.client("sqs", PROVIDER).send_message(QueueUrl=outputs(aws)[queue], MessageBody="a poem")
+        aws.break_call("DescribeVpcEndpoints", "before")
         story.delete_endpoint(endpoint_id)
         wait_for("RETIRED", lambda: story.mail_about("RETIRED", endpoint_id))
         story.sweep()

@@ -441,7 +441,7 @@ def test_a_zone_is_made_again_under_a_new_reference(autopilot: FakeAutopilot, vp
     assert autopilot.calls.made.count(CREATE) == autopilot.calls.made.count(DELETE) == 60
 
 
-def test_a_zone_that_comes_and_goes_within_a_minute_is_made_under_the_next_number(
+def test_a_zone_that_comes_and_goes_within_a_second_is_made_under_the_next_number(
     autopilot: FakeAutopilot, vpc: Vpc
 ) -> None:
     service_id = autopilot.aws.service()

@@ -59,7 +59,7 @@ class LedgerTable:
         return {row.ref: row for row in found}
 
     def rows_of(self, service_id: str) -> Iterator[LedgerRow]:
-        return map(read_row, self._query(service_id))
+        return map(read_row, self._query(service_id, is_consistent=False))
 
     def rows_in(self, owner: str, vpc_id: str | None = None) -> Sequence[LedgerRow]:
         condition, values = "#owner = :owner", {":owner": serialize(owner)}
@@ -192,10 +192,10 @@ class LedgerTable:
                 ExpressionAttributeValues={":value": serialize(value)},
             )
 
-    def _query(self, service_id: str) -> Iterator[Mapping[str, Any]]:
+    def _query(self, service_id: str, *, is_consistent: bool = True) -> Iterator[Mapping[str, Any]]:
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
-            ConsistentRead=True,
+            ConsistentRead=is_consistent,
             KeyConditionExpression="service_id = :service",
             ExpressionAttributeValues={":service": {"S": service_id}},
         )

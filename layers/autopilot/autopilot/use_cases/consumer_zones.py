@@ -26,9 +26,8 @@ from autopilot.use_cases.ports import HostedZones, PublicDns
 
 logger = Logger(child=True)
 
-# A reference serves once, even when its zone is gone. They are numbered from the minute on, so that a zone can be
-# made and removed for years; two runs in one minute still name the same one, and only one of them makes the zone.
-_SECONDS_A_REFERENCE = 60
+# A reference serves once, even when its zone is gone. They are numbered from the second on, so that a zone can be made
+# and removed as often as it takes. Of two runs only one makes the zone: no VPC gets a second one of the same name.
 _MOST_TRIES = 5
 _MOST_RECORDS = 10_000
 # From this share of a quota on it is told.
@@ -250,7 +249,7 @@ class ConsumerZones:
                 f"{zone_name} is a zone of public DNS too: its names that the service does not declare no longer "
                 f"resolve in {vpc_id}"
             )
-        first = int(self.clock().timestamp()) // _SECONDS_A_REFERENCE
+        first = int(self.clock().timestamp())
         for n in range(first, first + _MOST_TRIES):
             zone = self.hosted_zones.create(zone_name, vpc_id, self.autopilot.reference(vpc_id, zone_name, n))
             if zone:

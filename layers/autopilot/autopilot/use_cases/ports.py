@@ -112,7 +112,7 @@ class Ledger(Protocol):
         """The rows of these connections, consistently read; a connection without a row is left out."""
 
     def rows_of(self, service_id: str) -> Iterator[LedgerRow]:
-        """Every row of a service."""
+        """Every row of a service, eventually consistent."""
 
     def rows_in(self, owner: str, vpc_id: str | None = None) -> Sequence[LedgerRow]:
         """The rows of an account, of one VPC or of all; which they are is eventually consistent."""
