@@ -116,6 +116,18 @@ class Story:
         else:
             ec2.create_tags(Resources=of, Tags=[{"Key": "autopilot", "Value": value}])
 
+    def notifications(self) -> list[str]:
+        """The ids of the service's connection notifications."""
+        found = self.aws.client("ec2", PROVIDER).describe_vpc_endpoint_connection_notifications()
+        every = found["ConnectionNotificationSet"]
+        return [one["ConnectionNotificationId"] for one in every if one["ServiceId"] == self.aws.state.service_id]
+
+    def forget_notification(self) -> None:
+        """Somebody deletes the service's connection notifications."""
+        self.aws.client("ec2", PROVIDER).delete_vpc_endpoint_connection_notifications(
+            ConnectionNotificationIds=self.notifications()
+        )
+
     def permitted(self) -> set[str]:
         """Whom the service's own permissions name."""
         found = self.aws.client("ec2", PROVIDER).describe_vpc_endpoint_service_permissions(

@@ -44,10 +44,14 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         wait_for("REJECTED", lambda: story.mail_about("REJECTED", second))
         for queue in ("RequestsQueueUrl", "DnsQueueUrl"):
             aws.client("sqs", PROVIDER).send_message(QueueUrl=outputs(aws)[queue], MessageBody="a poem")
-        aws.break_call("DescribeVpcEndpoints", "before")
+        aws.break_call("DeleteHostedZone", "before")
         story.delete_endpoint(endpoint_id)
         wait_for("RETIRED", lambda: story.mail_about("RETIRED", endpoint_id))
+        story.forget_notification()
+        aws.switch(events="off", notifications="off")
+        third = story.create_endpoint(STRANGER)
         story.sweep()
+        wait_for("REJECTED", lambda: story.mail_about("REJECTED", third))
         wait_for("INSTALLED", lambda: story.mail("INSTALLED"))
         yield story
 
