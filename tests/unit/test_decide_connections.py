@@ -401,7 +401,7 @@ def test_each_connection_of_a_batch_is_seen_by_its_own_wake_up(autopilot: FakeAu
 def test_a_failing_service_fails_its_own_wake_ups_only(autopilot: FakeAutopilot) -> None:
     bad, good = requested(autopilot), requested(autopilot)
 
-    autopilot.calls.refused[bad.service_id] = "RequestLimitExceeded"
+    autopilot.calls.refused[bad.service_id] = "InternalError"
     outcome = autopilot.decide(event(bad), event(good))
 
     assert list(outcome.failed) == [event(bad)]
@@ -422,11 +422,11 @@ def test_a_failing_call_fails_the_wake_up_with_its_reason_and_the_next_try_succe
     autopilot: FakeAutopilot, operation: str
 ) -> None:
     ref = requested(autopilot)
-    autopilot.calls.refused[operation] = "RequestLimitExceeded"
+    autopilot.calls.refused[operation] = "InternalError"
     failed = autopilot.decide(event(ref)).failed
 
     assert list(failed) == [event(ref)]
-    assert (failed[event(ref)].operation, failed[event(ref)].code) == (operation, "RequestLimitExceeded")
+    assert (failed[event(ref)].operation, failed[event(ref)].code) == (operation, "InternalError")
 
     autopilot.calls.refused.clear()
     assert not autopilot.decide(event(ref)).failed
@@ -692,3 +692,25 @@ def test_hundreds_that_wait_at_once_are_answered_fifty_by_fifty(autopilot: FakeA
 
     assert autopilot.calls.made.count(ACCEPT) == 3
     assert {state(autopilot, ref) for ref in refs} == {AwsState.PENDING}
+
+
+def test_who_is_told_to_slow_down_waits_and_has_not_failed(autopilot: FakeAutopilot) -> None:
+    ref = autopilot.aws.endpoint(autopilot.aws.service(), autopilot.aws.new_vpc(CONSUMER))
+    autopilot.calls.refused["AcceptVpcEndpointConnections"] = "RequestLimitExceeded"
+    woken, unaddressed = event(ref), WakeUp(None, ref.endpoint_id, None, None, SeenBy.NOTIFICATION)
+
+    outcome = autopilot.decide(woken)
+    assert (outcome.failed, autopilot.requests_queue.sent) == ({}, [(woken.put_back(), 5)])
+
+    # Put back by every service it would multiply.
+    assert list(autopilot.decide(unaddressed).failed) == [unaddressed]
+
+    tired = replace(woken, waited_seconds=900)
+    assert list(autopilot.decide(tired).failed) == [tired]
+
+
+def test_what_cannot_even_be_put_back_has_failed(autopilot: FakeAutopilot) -> None:
+    ref = autopilot.aws.endpoint(autopilot.aws.service(), autopilot.aws.new_vpc(CONSUMER))
+    autopilot.calls.refused |= {"AcceptVpcEndpointConnections": "Throttling", "SendMessageBatch": "InternalError"}
+
+    assert list(autopilot.decide(event(ref)).failed) == [event(ref)]

@@ -13,8 +13,11 @@ from autopilot.domain.failures import AwsCallFailed
 # A function lives for a minute: a call that hangs must fail while there is time to say so.
 CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=3, read_timeout=10)
 
+# A consumer's account that answers slowly must not use up the time of the others in its batch: half a minute at most.
+BRIEF = CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 3}, read_timeout=5))
+
 # Route 53 gives an account ten calls a second for everybody in it: who is told to slow down slows down by itself.
-ADAPTIVE = CONFIG.merge(Config(retries={"mode": "adaptive", "total_max_attempts": 5}))
+ADAPTIVE = BRIEF.merge(Config(retries={"mode": "adaptive", "total_max_attempts": 3}))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.exceptions import ClientError
 
-from autopilot.aws.calls import ADAPTIVE, CONFIG, calling, code_of
+from autopilot.aws.calls import ADAPTIVE, BRIEF, calling, code_of
 from autopilot.aws.consumer_network import read_network
 from autopilot.aws.hosted_zones import Route53HostedZones
 from autopilot.aws.memory import Memory
@@ -130,7 +130,7 @@ class AwsConsumerAccounts:
             aws_session_token=credentials["SessionToken"],
         )
         return AwsConsumerAccount(
-            client("ec2", config=CONFIG),
+            client("ec2", config=BRIEF),
             Route53HostedZones(client("route53", config=ADAPTIVE), account, region),
             region,
         )

@@ -66,8 +66,19 @@ class DecideConnections:
                 self._look(service, group, answers)
             except AwsCallFailed as failure:
                 logger.warning(str(failure), extra={"service_id": service.service_id})
-                outcome.failed.update(dict.fromkeys(group, failure))
+                outcome.failed |= dict.fromkeys(self._failed(group, failure), failure)
         return outcome
+
+    def _failed(self, group: Sequence[WakeUp], failure: AwsCallFailed) -> Sequence[WakeUp]:
+        """Who is told to slow down waits; five failures in a row would make a dead letter of it."""
+        if not failure.is_throttling:
+            return group
+        waiting = [wake_up for wake_up in group if wake_up.service_id and not wake_up.has_waited_long_enough]
+        try:
+            self._wakes.put_back(waiting)
+        except AwsCallFailed:
+            return group
+        return [wake_up for wake_up in group if wake_up not in waiting]
 
     def _by_service(self, wake_ups: Iterable[WakeUp]) -> Iterable[tuple[EndpointService, list[WakeUp]]]:
         """Wake-ups of services that are not ours to touch are dropped here, at no cost."""
