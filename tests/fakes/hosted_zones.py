@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
+from typing import Any
 
 from autopilot.domain.dns_plan import HostedZone, Record, RecordChange
 from autopilot.domain.failures import AwsCallFailed
@@ -12,15 +13,30 @@ from tests.local_aws.privatelink import Response
 
 
 class FakeHostedZones:
-    """`HostedZones` of the client's account, straight from the model. One page is enough for a test."""
+    """`HostedZones` of the client's account, straight from the model."""
 
     def __init__(self, route53: Client) -> None:
         self._route53 = route53
 
     def named(self, zone_name: str) -> Sequence[HostedZone]:
-        rows = self._route53.call("ListHostedZonesByName", zone_name, DNSName=zone_name)["HostedZones"]
-        same_name = takewhile(lambda row: _read(row["Name"]) == zone_name, rows)
+        same_name = takewhile(lambda row: _read(row["Name"]) == zone_name, self._from(zone_name))
         return [_zone(row) for row in same_name if row["Config"]["PrivateZone"]]
+
+    def _from(self, zone_name: str) -> Iterator[Response]:
+        start: dict[str, Any] = {"DNSName": zone_name}
+        while start:
+            page = self._route53.call("ListHostedZonesByName", zone_name, **start)
+            yield from page["HostedZones"]
+            following = {"DNSName": page.get("NextDNSName"), "HostedZoneId": page.get("NextHostedZoneId")}
+            start = following if page["IsTruncated"] else {}
+
+    def find(self, zone_id: str) -> HostedZone | None:
+        try:
+            return _zone(self._route53.call("GetHostedZone", zone_id, Id=zone_id)["HostedZone"])
+        except AwsCallFailed as refusal:
+            if refusal.code != "NoSuchHostedZone":
+                raise
+            return None
 
     def of_vpc(self, vpc_id: str) -> Sequence[ZoneInVpc]:
         rows = self._route53.call("ListHostedZonesByVPC", vpc_id, **self._vpc(vpc_id))["HostedZoneSummaries"]

@@ -13,7 +13,7 @@ _READS = (
     "DescribeVpcEndpointConnections",
     "BatchGetItem",
     "DescribeVpcEndpoints",
-    "ListHostedZonesByName",
+    "ListHostedZonesByVPC",
     "GetChange",
 )
 _WRITES = (

@@ -154,7 +154,8 @@ def test_a_queue_is_patient_with_its_function_and_retries_only_what_failed(mappi
     assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert properties["BatchSize"] == 10
     assert "MaximumBatchingWindowInSeconds" not in properties
-    assert properties["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}}
+    # Which, tests/faults/test_storms.py compares with what was simulated.
+    assert properties["ScalingConfig"].keys() == {"MaximumConcurrency"}
     # It sends to its own queue while it waits, more often than Lambda's loop detection bears.
     assert function["RecursiveLoop"] == "Allow"
 

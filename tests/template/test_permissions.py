@@ -64,6 +64,7 @@ ALLOWED = {
         "ec2:DescribeSecurityGroups",
         "ec2:ModifyVpcEndpoint",
         "route53:GetAccountLimit",
+        "route53:GetHostedZone",
         "route53:AssociateVPCWithHostedZone",
         "route53:DisassociateVPCFromHostedZone",
         "route53:CreateVPCAssociationAuthorization",

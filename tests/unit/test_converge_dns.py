@@ -294,7 +294,7 @@ def test_a_record_in_our_zone_that_we_did_not_write_is_a_conflict(autopilot: Fak
     assert autopilot.aws.resolves(vpc, API) == "elsewhere.example.com"
 
 
-@pytest.mark.parametrize("refused", [CREATE, CHANGE, "ListHostedZonesByName"])
+@pytest.mark.parametrize("refused", [CREATE, CHANGE, "ListHostedZonesByVPC"])
 def test_a_role_that_may_not_write_the_name_is_a_persons_case_and_no_failure(
     autopilot: FakeAutopilot, vpc: Vpc, refused: str
 ) -> None:

@@ -785,7 +785,7 @@ def test_an_endpoint_in_another_region_gets_its_names_there(autopilot: FakeAutop
 
 
 @pytest.mark.parametrize(
-    "operation", ["ListHostedZonesByName", "ListHostedZonesByVPC", "GetAccountLimit", CREATE, CHANGE]
+    "operation", ["ListHostedZonesByVPC", "GetAccountLimit", CREATE, CHANGE]
 )
 @pytest.mark.parametrize(
     "code", ["Throttling", "ServiceUnavailable", "InvalidChangeBatch", "InvalidInput", "TooManyHostedZones"]

@@ -49,6 +49,14 @@ class Route53HostedZones:
             following = {"DNSName": page.get("NextDNSName", ""), "HostedZoneId": page.get("NextHostedZoneId", "")}
             start = following if page["IsTruncated"] else {}
 
+    def find(self, zone_id: str) -> HostedZone | None:
+        with calling("GetHostedZone", zone_id):
+            try:
+                zone = self._route53.get_hosted_zone(Id=zone_id)["HostedZone"]
+            except self._route53.exceptions.NoSuchHostedZone:
+                return None
+        return HostedZone(_id(zone["Id"]), _name(zone["Name"]), zone["CallerReference"])
+
     def of_vpc(self, vpc_id: str) -> Sequence[ZoneInVpc]:
         return tuple(self._of_vpc(vpc_id))
 

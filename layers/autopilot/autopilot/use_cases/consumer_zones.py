@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -42,8 +42,9 @@ _ALLOW = "tag the service autopilot:allow-shadowing=true if they may be hidden"
 class Claim:
     """What one endpoint wants of one zone of its VPC.
 
-    kept: names that it had and that stay for now. is_known_insync: a change that wrote the records was seen or is
-    waited for. heirs: what other endpoints want of this zone, asked for only when a name is given up.
+    kept: names that it had and that stay for now. is_known: it wrote to a zone of that name before. is_known_insync: a
+    change that wrote the records was seen or is waited for. heirs: what other endpoints want of this zone, asked for
+    only when a name is given up.
     """
 
     zone_name: str
@@ -51,6 +52,7 @@ class Claim:
     endpoint_id: str
     vpc_id: str
     kept: frozenset[str] = frozenset()
+    is_known: bool = False
     allows_shadowing: bool = False
     is_known_insync: bool = True
     heirs: Callable[[str, str], Sequence[Record]] = lambda *_: ()
@@ -90,7 +92,7 @@ class ConsumerZones:
         they are, so that there is a change whose INSYNC can be waited for.
         """
         outcome = ZoneOutcome()
-        ours = self._ours(claim.zone_name, claim.vpc_id, in_vpc)
+        ours = self._ours(claim.zone_name, claim.vpc_id, in_vpc, is_known=claim.is_known)
         others = [zone for zone in in_vpc if ours is None or zone.zone_id != ours.zone_id]
         if ours and len(others) == len(in_vpc) and not self._associate(ours, claim, others, outcome):
             return outcome
@@ -130,11 +132,12 @@ class ConsumerZones:
         self,
         zone_name: str,
         endpoint_id: str,
+        zones: Iterable[HostedZone],
         *,
         heirs: Callable[[str, str], Sequence[Record]],
         kept: frozenset[str] = frozenset(),
     ) -> tuple[str, ...]:
-        """Take the endpoint's records out of our zones of this name, and each zone that is empty then.
+        """Take the endpoint's records out of these zones of ours of this name, and each zone that is empty then.
 
         kept: names that stay for now.
 
@@ -142,21 +145,38 @@ class ConsumerZones:
         in observe mode would be. Raises AwsCallFailed.
         """
         done: list[str] = []
-        for zone in self.hosted_zones.named(zone_name):
+        for zone in zones:
             if vpc_id := self.autopilot.vpc_of(zone):
                 done += self._clear(zone, Claim(zone_name, (), endpoint_id, vpc_id, kept=kept, heirs=heirs))
         return tuple(done)
 
-    def ids(self, zone_names: Iterable[str], vpc_id: str) -> tuple[str, ...]:
-        """Our zones of these names for the VPC, as far as they are there. Raises AwsCallFailed."""
-        zones = (zone for name in zone_names for zone in self.hosted_zones.named(name))
-        return tuple(zone.zone_id for zone in zones if self.autopilot.owns(zone, vpc_id))
+    def of(self, zone_names: Iterable[str], vpc_id: str | None, known: Collection[str]) -> dict[str, list[HostedZone]]:
+        """Our zones by these names: the VPC's, or the whole account's where the ledger knows of no VPC.
 
-    def _ours(self, zone_name: str, vpc_id: str, in_vpc: Sequence[ZoneInVpc]) -> HostedZone | None:
-        """Our zone of that name for this VPC; of two, the one that the VPC asks."""
-        ours = [zone for zone in self.hosted_zones.named(zone_name) if self.autopilot.owns(zone, vpc_id)]
-        associated = {zone.zone_id for zone in in_vpc}
-        return next(iter(sorted(ours, key=lambda zone: (zone.zone_id not in associated, zone.zone_id))), None)
+        known: the names of the zones that were written to. Raises AwsCallFailed.
+        """
+        names = list(zone_names)
+        if vpc_id is None:
+            return {
+                name: [zone for zone in self.hosted_zones.named(name) if self.autopilot.owns(zone)] for name in names
+            }
+        in_vpc = self.hosted_zones.of_vpc(vpc_id) if names else ()
+        ours = {name: self._ours(name, vpc_id, in_vpc, is_known=name in known) for name in names}
+        return {name: [zone] for name, zone in ours.items() if zone}
+
+    def _ours(self, zone_name: str, vpc_id: str, in_vpc: Sequence[ZoneInVpc], *, is_known: bool) -> HostedZone | None:
+        """Our zone of that name for this VPC.
+
+        The account may have hundreds of that name, one a VPC. They are gone through only where ours was there and the
+        VPC does not ask it any more.
+        """
+        for found in in_vpc:
+            if found.name == zone_name and found.is_readable:
+                zone = self.hosted_zones.find(found.zone_id)
+                if zone and self.autopilot.owns(zone, vpc_id):
+                    return zone
+        every = self.hosted_zones.named(zone_name) if is_known else ()
+        return min((zone for zone in every if self.autopilot.owns(zone, vpc_id)), key=lambda z: z.zone_id, default=None)
 
     def _associate(self, ours: HostedZone, claim: Claim, others: Sequence[ZoneInVpc], outcome: ZoneOutcome) -> bool:
         """Somebody took our zone off the VPC: put it back, unless another one of that name has come in its place."""
@@ -257,7 +277,7 @@ class ConsumerZones:
             in_vpc = self.hosted_zones.of_vpc(vpc_id)
             rival = next((other for other in in_vpc if other.name == zone_name), None)
             if rival:
-                ours = self._ours(zone_name, vpc_id, in_vpc)
+                ours = self._ours(zone_name, vpc_id, in_vpc, is_known=False)
                 if ours is None or ours.zone_id != rival.zone_id:
                     self._answered(claim, claim.wanted, rival, outcome)
                     return None

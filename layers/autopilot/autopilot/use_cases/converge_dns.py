@@ -40,8 +40,8 @@ class ConvergeDns:
     def __call__(self, wake_ups: Collection[WakeUp], has_time: Callable[[], bool] = lambda: True) -> Outcome:
         """One after another, each for itself: what was reached is counted, what failed is kept with its reason.
 
-        What must wait is put back on the queue, and so is what is left when has_time says no: one slow account must
-        not have the others tried in vain.
+        What must wait is put back on the queue; so is all else of an account that asks to slow down, and what is left
+        when has_time says no: one slow account must not have the others tried in vain.
         """
         outcome, again = Outcome(), _Again()
         try:
@@ -49,7 +49,12 @@ class ConvergeDns:
         except AwsCallFailed as failure:
             return Outcome(dict.fromkeys(wake_ups, failure))
         lists = _Lists(self.services, rows.values())
+        busy: set[str] = set()
         for wake_up, row in rows.items():
+            if row.connection.owner in busy and not wake_up.has_waited_long_enough:
+                again.after_a_pause(wake_up, row.ref)
+                outcome.counts[Dns.WAITING] += 1
+                continue
             if not has_time():
                 again.at_once(wake_up)
                 continue
@@ -61,10 +66,11 @@ class ConvergeDns:
                     outcome.failed[wake_up] = failure
                     continue
                 logger.warning(f"{failure}; looked at again", extra={"endpoint_id": row.ref.endpoint_id})
+                busy.add(row.connection.owner)
                 reached = None
-            if reached is None:
-                again.after_a_pause(wake_up, row.ref)
-            outcome.counts[reached or "waiting"] += 1
+            if reached in (None, Dns.WAITING):
+                again.after_a_pause(wake_up, row.ref, is_another_wait=reached is Dns.WAITING)
+            outcome.counts[reached or Dns.WAITING] += 1
         try:
             self.dns_queue.send(again.wake_ups)
         except AwsCallFailed as failure:
@@ -100,7 +106,10 @@ class ConvergeDns:
         self.dns_queue.send((WakeUp.about(one, SeenBy.EVENT), _AFTER_THE_ROLE_SECONDS) for one in waiting)
 
     def _converge(self, wake_up: WakeUp, known: LedgerRow, lists: _Lists) -> str | None:
-        """The DNS facet that was reached, None when it must wait. Raises AwsCallFailed."""
+        """The DNS facet that was reached, WAITING where it was just written, and None where it waits as before.
+
+        Raises AwsCallFailed.
+        """
         service = self.services.find(known.ref.service_id)
         if service is None or not service.managed or service.problem:
             logger.info("hands off: the service is not managed", extra={"service_id": known.ref.service_id})
@@ -113,8 +122,11 @@ class ConvergeDns:
         except LedgerChangedMeanwhile:
             logger.info("another run writes this connection's DNS", extra={"endpoint_id": known.ref.endpoint_id})
             facet = None
-        is_reached = facet and facet.value is not Dns.WAITING and not facet.change_ids and not look.must_wait
-        return facet.value if facet and is_reached else None
+        if facet is None or look.must_wait:
+            return None
+        if facet.value is Dns.WAITING or facet.change_ids:
+            return Dns.WAITING if facet.change_ids != known.dns.change_ids else None
+        return facet.value
 
     def _reach(self, look: DnsLook) -> DnsFacet | None:
         """What each state of AWS's asks for; None for "look again"."""
@@ -231,9 +243,11 @@ class _Again:
         self.wake_ups: list[tuple[WakeUp, int]] = []
         self.woken: list[WakeUp] = []
 
-    def after_a_pause(self, wake_up: WakeUp, ref: ConnectionRef) -> None:
+    def after_a_pause(self, wake_up: WakeUp, ref: ConnectionRef, *, is_another_wait: bool = False) -> None:
+        """is_another_wait: for something else than before, so that the pauses are short again."""
         if not wake_up.has_waited_long_enough:
-            addressed = replace(wake_up, service_id=ref.service_id)
+            waited = 0 if is_another_wait else wake_up.waited
+            addressed = replace(wake_up, service_id=ref.service_id, waited=waited)
             self._add(wake_up, addressed.put_back(), addressed.pause_seconds)
 
     def at_once(self, wake_up: WakeUp) -> None:

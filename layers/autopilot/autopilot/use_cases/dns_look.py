@@ -15,7 +15,7 @@ class DnsLook:
     """What the ledger knows of a connection and what the provider's list says of it, None when it is not listed.
 
     waited_seconds: for how long it has been looked at already. may_disrupt: a sweep counted it among those whose
-    names may be taken away while they work.
+    names may be taken away while they work. insync: the changes that were waited for and are in place everywhere.
     """
 
     known: LedgerRow
@@ -23,6 +23,7 @@ class DnsLook:
     listed: Connection | None
     waited_seconds: int
     may_disrupt: bool
+    insync: frozenset[str] = frozenset()
 
     @property
     def ref(self) -> ConnectionRef:
@@ -41,6 +42,12 @@ class DnsLook:
     def is_missing_just_now(self) -> bool:
         """One describe may overlook what the next one shows."""
         return self.listed is None and self.waited_seconds < _ABSENT_SECONDS
+
+    @property
+    def is_still_spreading(self) -> bool:
+        """Written moments ago, and Route 53 is not done yet: there is nothing to compare so soon."""
+        known = self.known.dns
+        return known.value is Dns.WAITING and any(change not in self.insync for change in known.change_ids)
 
     @property
     def must_wait(self) -> bool:

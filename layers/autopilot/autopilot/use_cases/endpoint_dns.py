@@ -52,6 +52,9 @@ class EndpointDns:
         """
         if endpoint.declines_dns:
             return self._declined(look, consumer, endpoint)
+        look = replace(look, insync=self._insync(look, consumer))
+        if look.is_still_spreading:
+            return look.known.dns
         names = self.names(look.service)
         if not names and not look.known.dns.records:
             return self.facet(look, Dns.UNDECLARED, NO_NAMES, vpc_id=endpoint.vpc_id)
@@ -96,6 +99,12 @@ class EndpointDns:
 
     # Presence
 
+    def _insync(self, look: DnsLook, consumer: ConsumerAccount) -> frozenset[str]:
+        """Of the changes that are waited for, those that every server answers with by now."""
+        known = look.known.dns
+        changes = known.change_ids if known.value is Dns.WAITING else ()
+        return frozenset(change for change in changes if consumer.hosted_zones.is_insync(change))
+
     def _in_zones(
         self,
         look: DnsLook,
@@ -118,6 +127,7 @@ class EndpointDns:
                 endpoint.endpoint_id,
                 endpoint.vpc_id,
                 kept=kept,
+                is_known=zone_name in known.zones,
                 allows_shadowing=look.service.allows_shadowing,
                 is_known_insync=known.value is Dns.PRESENT or bool(known.change_ids),
                 heirs=self._heirs(look, consumer),
@@ -161,7 +171,9 @@ class EndpointDns:
             return self.facet(look, Dns.CONSUMERS_OWN, reason, change_ids=(), **facts)
         # Written down before it is asked for: a change that nobody remembers could not be waited for.
         pending = tuple(one.change_id for one in outcomes if one.change_id) or tuple(
-            change for change in known.change_ids if not consumer.hosted_zones.is_insync(change)
+            change
+            for change in known.change_ids
+            if change not in look.insync and not consumer.hosted_zones.is_insync(change)
         )
         if pending and known.value is not Dns.PRESENT:
             reason = "the records are written, Route 53 brings them to its servers"
@@ -295,7 +307,8 @@ class EndpointDns:
         known = look.known.dns
         if not known.also_vpcs or known.vpc_id is None or self.mode is Mode.OBSERVE:
             return done
-        zone_ids = self._zones(consumer).ids(zone_names, known.vpc_id)
+        ours = self._zones(consumer).of(zone_names, known.vpc_id, known.zones)
+        zone_ids = [zone.zone_id for zones in ours.values() for zone in zones]
         associations = Associations(self.consumers, consumer.hosted_zones, look.owner)
         for ref in sorted(_refs(look, known.also_vpcs) - self._served_by_others(look, known.vpc_id)):
             done.append(associations.remove(zone_ids, ref) or f"no longer serves {ref}")
@@ -310,9 +323,11 @@ class EndpointDns:
         self, look: DnsLook, consumer: ConsumerAccount, zone_names: Iterable[str], kept: frozenset[str] = frozenset()
     ) -> list[str]:
         """What was taken out of these zones, or in observe mode would be."""
-        zones, heirs = self._zones(consumer), self._heirs(look, consumer)
+        zones, heirs, known = self._zones(consumer), self._heirs(look, consumer), look.known.dns
         return [
-            what for name in zone_names for what in zones.absent(name, look.ref.endpoint_id, heirs=heirs, kept=kept)
+            what
+            for name, ours in zones.of(zone_names, known.vpc_id, known.zones).items()
+            for what in zones.absent(name, look.ref.endpoint_id, ours, heirs=heirs, kept=kept)
         ]
 
     def _zones(self, consumer: ConsumerAccount) -> ConsumerZones:

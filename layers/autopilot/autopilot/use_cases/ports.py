@@ -193,6 +193,9 @@ class HostedZones(Protocol):
     def named(self, zone_name: str) -> Sequence[HostedZone]:
         """Every private hosted zone of the account with exactly this name, whatever its VPC."""
 
+    def find(self, zone_id: str) -> HostedZone | None:
+        """One zone of the account; None when it is gone."""
+
     def of_vpc(self, vpc_id: str) -> Sequence[ZoneInVpc]:
         """Every zone that is associated with the VPC, other accounts' and AWS's own among them."""
 
