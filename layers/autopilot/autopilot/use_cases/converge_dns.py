@@ -179,7 +179,7 @@ class ConvergeDns:
         if look.is_missing_just_now:
             return None
         dns = look.known.dns
-        if dns.records and dns.value not in (Dns.ABSENT, Dns.CONSUMERS_OWN, Dns.NO_ROLE):
+        if dns.records and dns.value not in (Dns.ABSENT, Dns.CONSUMERS_OWN):
             reason = f"{refusal}, so these stay behind in {dns.vpc_id}: {arrows(dns.records)}"
             return facet(look, Dns.BLOCKED, reason)
         return facet(look, Dns.ABSENT, f"the endpoint is {look.gone.state}; there was no DNS of ours to remove")
