@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Both install what they need on first use.
 .DELETE_ON_ERROR:
-.PHONY: help setup build demo test lint up down env lock clean
+.PHONY: help setup build demo test lint up down env redrive lock clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON      ?= python3.13
@@ -17,6 +17,7 @@ help:
 	@echo "make test    lint, types, and every test"
 	@echo "make up      a local AWS with both stacks, left running; make down stops it"
 	@echo "make -s env ACCOUNT=consumer   the exports that point the AWS CLI at it (provider, consumer, stranger)"
+	@echo "make redrive   dead letters, with their reasons, back into their queues; with your own AWS credentials (STACK=…)"
 	@echo "make lock    new requirement locks"
 
 setup: $(ENVIRONMENTS)
@@ -47,6 +48,10 @@ down:
 
 env:
 	@$(IN_DEVELOPMENT) python -m tests.local_aws env $(or $(ACCOUNT),provider)
+
+# DRY=1 only shows them.
+redrive: setup
+	@$(IN_DEVELOPMENT) python -m autopilot redrive --stack $(or $(STACK),privatelink-autopilot) $(if $(DRY),--dry-run)
 
 lint: setup
 	@$(IN_DEVELOPMENT) ruff format --check .

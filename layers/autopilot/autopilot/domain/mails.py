@@ -145,6 +145,14 @@ def _must_act(change: StatusChange, commands: Sequence[Command], installation: I
 
 
 def _facts(row: LedgerRow) -> list[tuple[str, str]]:
+    return [
+        *facts_of(row),
+        *(("Timeline", f"{moment.at:%Y-%m-%d %H:%M:%S} UTC {moment.what}") for moment in row.timeline),
+    ]
+
+
+def facts_of(row: LedgerRow) -> list[tuple[str, str]]:
+    """What is known of the connection, but its history: foreign text in it is not made plain yet."""
     connection, dns = row.connection, row.dns
     facts = [
         ("Service", f"{row.ref.service_id} ({row.service_title})"),
@@ -166,7 +174,6 @@ def _facts(row: LedgerRow) -> list[tuple[str, str]]:
     facts += [("Check", check) for check in dns.checks if dns.value is not Dns.ABSENT]
     if row.would:
         facts.append(("Observed", row.would))
-    facts += [("Timeline", f"{moment.at:%Y-%m-%d %H:%M:%S} UTC {moment.what}") for moment in row.timeline]
     return facts
 
 
