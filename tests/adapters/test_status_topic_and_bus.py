@@ -12,6 +12,7 @@ from autopilot.aws.bus import EventBridgeBus
 from autopilot.aws.status_topic import SnsStatusTopic
 from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.mails import Mail
+from autopilot.domain.message_size import LEFT_OUT, MOST_BYTES
 from autopilot.domain.report import ConnectionEvent
 from autopilot.use_cases.ports import Bus, StatusTopic
 from tests.adapters import real
@@ -111,6 +112,42 @@ def test_an_event_says_that_autopilot_sent_it(landscape: Landscape) -> None:
         ("ours", "privatelink-autopilot", "Connection Status Changed")
     }
     assert [len(request["Entries"]) for request in requests] == [10, 10, 3]
+
+
+@only_real
+def test_a_mail_that_sns_would_refuse_for_its_length_is_published_without_its_end(landscape: Landscape) -> None:
+    sns = session(PROVIDER).client("sns")
+    requests = real.requests_of(sns, "Publish")
+    line = "A line with “quotes”, \\, and 𝔭𝔩𝔢𝔫𝔱𝔶 more.\n"
+    document = {"status": "held", "names": {f"name {number}": '"' * 20 for number in range(20_000)}}
+    SnsStatusTopic(sns, sns.create_topic(Name="Status")["TopicArn"]).publish(Mail("long", line * 20_000, document))
+
+    message = requests[0]["Message"]
+    parts = json.loads(message)
+    assert MOST_BYTES // 4 < len(message.encode()) <= MOST_BYTES
+    assert json.loads(parts["default"]) == {"status": "held", LEFT_OUT: ["names"]}
+    *kept, last = parts["email"].splitlines(keepends=True)
+    assert set(kept) == {line}
+    assert last.startswith("The rest is left out")
+
+
+@only_real
+def test_events_that_are_too_long_for_one_call_take_several_and_one_that_is_too_long_says_what_it_lacks(
+    landscape: Landscape,
+) -> None:
+    events = session(PROVIDER).client("events")
+    events.create_event_bus(Name="ours")
+    requests = real.requests_of(events, "PutEvents")
+    long = [ConnectionEvent({"report_id": str(number), "names": "n" * 100_000}) for number in range(5)]
+    too_long = ConnectionEvent({"report_id": "5", "names": "n" * 300_000, "checks": "c" * 1000})
+    EventBridgeBus(events, "ours").put([*long, too_long])
+
+    details = [[json.loads(entry["Detail"]) for entry in request["Entries"]] for request in requests]
+    assert [len(some) for some in details] == [2, 2, 2]
+    assert all(sum(len(json.dumps(detail)) for detail in some) < MOST_BYTES for some in details)
+    told = [detail for some in details for detail in some]
+    assert told[:5] == [event.detail for event in long]
+    assert told[5] == {"report_id": "5", "checks": "c" * 1000, LEFT_OUT: ["names"]}
 
 
 def test_an_event_that_the_bus_refused_is_a_failure() -> None:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 from autopilot.domain.commands import Command, Installation, commands_for, show
 from autopilot.domain.connection import Dns, LedgerRow, Status
 from autopilot.domain.disruption import OnRevoked
+from autopilot.domain.message_size import fitted, shortened
 from autopilot.domain.report import Notice, StatusChange, document_of, handover_of, is_disconnected, reason_of
 
 _LONGEST_SUBJECT = 100
 _MOST_SINGLE_MAILS = 5
-# SNS takes 256 KB a message.
+# Hundreds of names would hide the command below them.
+_MOST_FACTS_OF_A_KIND = 50
+_LONGEST_REASON = 2000
+# SNS takes 256 KB a message: of what a digest has for programs, and for people.
+_DOCUMENTS_OF_A_DIGEST_BYTES = 128 * 1024
 _MOST_COMMANDS_IN_A_DIGEST = 20
+_LONGEST_REASON_IN_A_DIGEST = 300
 
 _CALLS = {
     Status.HELD: "your decision needed",
@@ -89,8 +97,8 @@ def _mail(change: StatusChange, installation: Installation) -> Mail:
     commands = [] if change.is_observed else commands_for(row, installation)
     paragraphs = [
         _must_act(change, commands, installation),
-        plain(reason_of(change)),
-        "\n".join(f"{name + ':':<13}{plain(value)}" for name, value in _facts(row)),
+        plain(shortened(reason_of(change), _LONGEST_REASON)),
+        "\n".join(f"{name + ':':<13}{plain(shortened(value, _LONGEST_REASON))}" for name, value in _facts(row)),
         *(f"{command.purpose}\n\n    {command.line}" for command in commands),
         *_by_hand(change, installation),
         f"Everything Autopilot knows of it:\n\n    {show(row, installation)}",
@@ -146,9 +154,19 @@ def _must_act(change: StatusChange, commands: Sequence[Command], installation: I
 
 def _facts(row: LedgerRow) -> list[tuple[str, str]]:
     return [
-        *facts_of(row),
+        *_first_of_a_kind(facts_of(row)),
         *(("Timeline", f"{moment.at:%Y-%m-%d %H:%M:%S} UTC {moment.what}") for moment in row.timeline),
     ]
+
+
+def _first_of_a_kind(facts: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    first: list[tuple[str, str]] = []
+    for kind, found in groupby(facts, key=itemgetter(0)):
+        every = list(found)
+        first += every[:_MOST_FACTS_OF_A_KIND]
+        if (more := len(every) - _MOST_FACTS_OF_A_KIND) > 0:
+            first.append((kind, f"and {more} more"))
+    return first
 
 
 def facts_of(row: LedgerRow) -> list[tuple[str, str]]:
@@ -193,12 +211,16 @@ def _notice_mail(notice: Notice) -> Mail:
 
 
 def _digest(changes: Sequence[StatusChange], installation: Installation) -> Mail:
-    """Many changes in one e-mail; the first of them that need a person with their commands."""
+    """Many changes in one e-mail; the first of them that need a person with their commands.
+
+    Programs get of each change what fits; all of it is on the bus.
+    """
     waiting = [change for change in changes if _needs_a_person(change, installation)]
     with_commands = waiting[:_MOST_COMMANDS_IN_A_DIGEST]
     lines = []
     for change in changes:
-        lines.append(f"{plain(_headline(change))}\n    {change.row.ref.endpoint_id}: {plain(reason_of(change))}")
+        reason = plain(shortened(reason_of(change), _LONGEST_REASON_IN_A_DIGEST))
+        lines.append(f"{plain(_headline(change))}\n    {change.row.ref.endpoint_id}: {reason}")
         if change in with_commands:
             lines += [f"    {command.line}" for command in commands_for(change.row, installation)]
     call = f"{len(waiting)} of them need a person." if waiting else "None of them needs a person."
@@ -206,5 +228,5 @@ def _digest(changes: Sequence[StatusChange], installation: Installation) -> Mail
     return Mail(
         _subject(f"[Autopilot] {len(changes)} connections changed, {len(waiting)} need a person"),
         f"{len(changes)} connections changed. {call}\n\n{text}\n",
-        {"changes": [document_of(change) for change in changes]},
+        {"changes": [fitted(document_of(change), _DOCUMENTS_OF_A_DIGEST_BYTES // len(changes)) for change in changes]},
     )
