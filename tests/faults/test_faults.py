@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
 import pytest
 
-from autopilot.domain.connection import Dns, Status
-from tests.fakes.landscape import CONSUMER, REGION, Vpc
-from tests.faults.world import World
+from autopilot.domain.allowlist import Action, AllowlistEntry, EntryKey
+from autopilot.domain.connection import Acceptance, AwsState, ConnectionRef, Dns, Status
+from autopilot.domain.disruption import OnRevoked
+from autopilot.domain.organization import Owner
+from autopilot.domain.report import ConnectionEvent
+from tests.fakes.autopilot import FakeAutopilot
+from tests.fakes.calls import Fault, How
+from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc
+from tests.faults.world import AND_AGAIN, LATE, LOST, ON_TIME, TWICE, World
 
+API = f"api.{ZONE}"
+ACCEPT, REJECT = "AcceptVpcEndpointConnections", "RejectVpcEndpointConnections"
 HOUR, DAY = 3600, 24 * 3600
+FEW_MINUTES = 400
+LONG_ENOUGH = 25 * 60
 
 
 @pytest.fixture
@@ -21,19 +35,297 @@ def vpc(world: World) -> Vpc:
     return world.aws.new_vpc(CONSUMER)
 
 
-def take_role(world: World) -> None:
-    world.autopilot.consumers.roles.discard(CONSUMER)
-    world.autopilot.consumers.leave(CONSUMER, REGION)
+def requested(world: World, vpc: Vpc, service_id: str | None = None) -> ConnectionRef:
+    return world.aws.endpoint(service_id or world.aws.service(), vpc)
+
+
+def ready(world: World, vpc: Vpc, service_id: str | None = None) -> ConnectionRef:
+    ref = requested(world, vpc, service_id)
+    world.wait(FEW_MINUTES)
+    assert world.rows[ref].status is Status.READY
+    return ref
+
+
+def statuses(world: World, ref: ConnectionRef) -> list[object]:
+    """What machines were told of a connection."""
+    details = [event.detail for event in world.autopilot.bus.events]
+    return [detail["status"] for detail in details if detail["endpoint_id"] == ref.endpoint_id]
+
+
+def own_name(world: World, ref: ConnectionRef) -> str:
+    return world.aws.privatelink._endpoints[ref.endpoint_id].dns_name
+
+
+def is_unharmed(world: World) -> bool:
+    return not world.surprises and not world.requests.dead_letters and not world.dns.dead_letters
+
+
+# Each call of each flow
+
+
+@dataclass
+class Flow:
+    """A world before something happens in it. act: what happens. seconds: how long it takes where nothing goes wrong.
+
+    others: connections beside the first.
+    """
+
+    world: World
+    vpc: Vpc
+    refs: list[ConnectionRef] = field(default_factory=list)
+    act: Callable[[], object] = lambda: None
+    seconds: int = 200
+
+    def end(self) -> object:
+        """What is, by the order of the connections and not by their ids."""
+        world, numbers = self.world, {own_name(self.world, ref): number for number, ref in enumerate(self.refs)}
+        known = [
+            (world.state(ref.endpoint_id), row.acceptance.value, row.dns.value, row.status, row.told)
+            for ref in self.refs
+            if (row := world.rows[ref])
+        ]
+        zones = {
+            zone.name: sorted(
+                (name, kind, numbers[record["ResourceRecords"][0]["Value"].rstrip(".")])
+                for (name, kind, _), record in zone.records.items()
+                if kind not in ("NS", "SOA")
+            )
+            for zone in world.aws.hosted_zones._zones.values()
+        }
+        return known, zones
+
+
+def acceptance() -> Flow:
+    world = World()
+    flow = Flow(world, world.aws.new_vpc(CONSUMER))
+    service_id = world.aws.service()
+    flow.act = lambda: flow.refs.append(requested(world, flow.vpc, service_id))
+    return flow
+
+
+def deletion() -> Flow:
+    flow = acceptance()
+    flow.refs.append(ready(flow.world, flow.vpc))
+    flow.act = lambda: flow.world.aws.delete(flow.refs[0])
+    return flow
+
+
+def hand_over() -> Flow:
+    """From one endpoint to another, which waits for the name."""
+    flow = acceptance()
+    flow.refs += [ready(flow.world, flow.vpc), requested(flow.world, flow.vpc)]
+    flow.world.wait(FEW_MINUTES)
+    assert flow.world.rows[flow.refs[1]].status is Status.DNS_BLOCKED
+    flow.act = lambda: flow.world.aws.delete(flow.refs[0])
+    return flow
+
+
+def rejection() -> Flow:
+    flow = acceptance()
+    flow.world.autopilot.allowlist.put(AllowlistEntry(EntryKey(CONSUMER, "*"), Action.BLOCK))
+    return flow
+
+
+def revocation() -> Flow:
+    """The entry goes; the sweep after the next disconnects."""
+    world = World(FakeAutopilot(allowed_principals=(), on_revoked=OnRevoked.REJECT))
+    key = EntryKey(CONSUMER)
+    world.allow(AllowlistEntry(key))
+    flow = Flow(world, world.aws.new_vpc(CONSUMER), act=lambda: world.disallow(key), seconds=700)
+    flow.refs.append(ready(world, flow.vpc))
+    return flow
+
+
+def renaming() -> Flow:
+    """One name leaves the tags and goes at once, another comes."""
+    world = World(FakeAutopilot(grace=timedelta(0)))
+    flow = Flow(world, world.aws.new_vpc(CONSUMER), seconds=700)
+    flow.refs.append(ready(world, flow.vpc))
+    flow.act = lambda: world.aws.tag(flow.refs[0].service_id, autopilot_records="ledger")
+    return flow
+
+
+FLOWS = (acceptance, deletion, hand_over, rejection, revocation, renaming)
+FAULTS: dict[str, Callable[[int], Fault]] = {
+    "fails": lambda passing: Fault("InternalError", passing=passing),
+    "is throttled": lambda passing: Fault("RequestLimitExceeded", passing=passing),
+    "times out after its effect": lambda passing: Fault("ReadTimeoutError", how=How.AFTER, passing=passing),
+    "is asked twice": lambda passing: Fault(how=How.TWICE, passing=passing),
+    "is never made": lambda passing: Fault(passing=passing),
+    "is the last": lambda passing: Fault(how=How.AFTER, passing=passing),
+}
+
+
+def undisturbed(flow: Flow) -> tuple[list[str], object]:
+    """The calls that a flow makes, and its end."""
+    before = len(flow.world.calls.made)
+    flow.act()
+    flow.world.wait(flow.seconds)
+    made = flow.world.calls.made[before:]
+    flow.world.wait(LONG_ENOUGH)
+    return made, flow.end()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("begin", FLOWS, ids=lambda begin: begin.__name__.replace("_", " "))
+def test_whatever_call_fails_the_end_is_the_same(begin: Callable[[], Flow], fault: str) -> None:
+    calls, end = undisturbed(begin())
+    for number, call in enumerate(calls):
+        flow = begin()
+        flow.world.calls.faults.append(FAULTS[fault](number))
+        flow.act()
+        flow.world.wait(flow.seconds + LONG_ENOUGH)
+
+        assert is_unharmed(flow.world)
+        assert flow.end() == end, f"call {number}, {call}, {fault}"
+
+
+@pytest.mark.parametrize("begin", FLOWS, ids=lambda begin: begin.__name__.replace("_", " "))
+def test_whenever_the_sweep_comes_in_between_the_end_is_the_same(begin: Callable[[], Flow]) -> None:
+    calls, end = undisturbed(begin())
+    for number, call in enumerate(calls):
+        flow = begin()
+        flow.world.calls.meanwhile = (number, flow.world.sweep)
+        flow.act()
+        flow.world.wait(flow.seconds + LONG_ENOUGH)
+
+        assert is_unharmed(flow.world)
+        assert flow.end() == end, f"before call {number}, {call}"
+
+
+def test_a_flow_makes_calls_of_all_kinds() -> None:
+    """That the tests above break what they mean to."""
+    made = {call for begin in FLOWS for call in undisturbed(begin())[0]}
+
+    assert {ACCEPT, REJECT, "UpdateItem", "SendMessageBatch", "PutEvents", "Publish"} <= made
+    assert {"AssumeRole", "CreateHostedZone", "ChangeResourceRecordSets", "DeleteHostedZone", "GetChange"} <= made
+
+
+# Events
+
+
+@pytest.mark.parametrize("deliveries", [TWICE, AND_AGAIN, LATE, LOST, (3600.0, 7200.0, 2.0)])
+def test_events_may_come_twice_late_or_never(world: World, vpc: Vpc, deliveries: Sequence[float]) -> None:
+    world.deliveries = deliveries
+    ref = requested(world, vpc)
+    world.wait(3 * HOUR)
+    assert world.rows[ref].status is Status.READY
+    assert world.calls.made.count(ACCEPT) == 1
+    assert statuses(world, ref) == [Status.ACCEPTED, Status.READY]
+
+    world.aws.delete(ref)
+    world.wait(3 * HOUR)
+    assert world.rows[ref].status is Status.RETIRED
+    assert world.aws.zones_in(vpc) == set()
+    assert statuses(world, ref)[2:] == [Status.RETIRED]
+    assert is_unharmed(world)
+
+
+def test_a_request_whose_event_comes_after_that_of_its_deletion_is_forgotten(world: World, vpc: Vpc) -> None:
+    world.sweep_seconds = 12 * HOUR
+    world.deliveries = LATE
+    ref = requested(world, vpc)
+    world.wait(60)
+    world.deliveries = ON_TIME
+    world.aws.delete(ref)
+    world.wait(DAY)
+
+    assert ref not in world.rows
+    assert ACCEPT not in world.calls.made
+    assert world.is_quiet
+
+
+def test_an_old_event_brings_no_names_back(world: World, vpc: Vpc) -> None:
+    world.deliveries = AND_AGAIN
+    ref = ready(world, vpc)
+    world.aws.delete(ref)
+    world.wait(2 * HOUR)
+
+    assert world.rows[ref].dns.value is Dns.ABSENT
+    assert world.aws.zones_in(vpc) == set()
+
+
+# Describes
+
+
+@pytest.mark.parametrize("seconds", [60, 150])
+def test_a_describe_that_shows_the_state_of_before_the_accept_undoes_nothing(
+    world: World, vpc: Vpc, seconds: int
+) -> None:
+    ref = requested(world, vpc)
+    world.show(ref, seconds)
+    world.wait(seconds + LONG_ENOUGH)
+
+    assert world.rows[ref].status is Status.READY
+    assert statuses(world, ref) == [Status.ACCEPTED, Status.READY]
+
+
+@pytest.mark.parametrize("seconds", [30, 600, HOUR])
+def test_what_a_describe_leaves_out_keeps_its_names(world: World, vpc: Vpc, seconds: int) -> None:
+    ref = ready(world, vpc)
+    world.show(ref, seconds, is_listed=False)
+    for _ in range(seconds // 30):
+        world.wait(30)
+        assert world.aws.resolves(vpc, API) == own_name(world, ref)
+    world.wait(LONG_ENOUGH)
+
+    assert world.rows[ref].status is Status.READY
+    assert statuses(world, ref) == [Status.ACCEPTED, Status.READY]
+
+
+def test_what_a_describe_does_not_show_yet_is_waited_for(world: World, vpc: Vpc) -> None:
+    ref = requested(world, vpc)
+    world.show(ref, 1200, is_listed=False)
+    world.wait(1100)
+    assert ref not in world.rows
+
+    world.wait(LONG_ENOUGH)
+    assert world.rows[ref].status is Status.READY
+
+
+# Answers
+
+
+def test_what_ec2_does_not_take_keeps_no_other_waiting(world: World, vpc: Vpc) -> None:
+    service_id = world.aws.service(MANAGED | {"autopilot:records": "@"})
+    refs = [requested(world, world.aws.new_vpc(CONSUMER), service_id) for _ in range(3)]
+    world.refuses = {refs[1].endpoint_id}
+    world.wait(4)
+    states = [world.state(ref.endpoint_id) for ref in refs]
+    assert states == [AwsState.PENDING, AwsState.PENDING_ACCEPTANCE, AwsState.PENDING]
+
+    world.wait(FEW_MINUTES)
+    assert [world.rows[ref].status for ref in refs] == [Status.READY] * 3
+    assert is_unharmed(world)
+
+
+def test_a_person_who_accepts_while_we_do_is_no_harm(world: World, vpc: Vpc) -> None:
+    ref = requested(world, vpc)
+    calls, _ = undisturbed(acceptance())
+
+    def accept() -> None:
+        running, world.running = world.running, None
+        world.aws.accept(ref)
+        world.running = running
+
+    world.calls.meanwhile = (calls.index(ACCEPT), accept)
+    world.wait(FEW_MINUTES)
+
+    row = world.rows[ref]
+    assert (row.status, row.acceptance.value) == (Status.READY, Acceptance.ADOPTED)
+    assert row.acceptance.answered_by == f"arn:aws:iam::{PROVIDER}:root"
 
 
 # The consumer's role
 
 
-def test_names_that_were_written_before_the_role_went_are_removed_once_it_is_back(world: World, vpc: Vpc) -> None:
-    ref = world.aws.endpoint(world.aws.service(), vpc)
-    world.wait(400)
-    assert world.rows[ref].status is Status.READY
+def take_role(world: World) -> None:
+    world.autopilot.consumers.roles.discard(CONSUMER)
+    world.autopilot.consumers.leave(CONSUMER, REGION)
 
+
+def test_names_that_were_written_before_the_role_went_are_removed_once_it_is_back(world: World, vpc: Vpc) -> None:
+    ref = ready(world, vpc)
     take_role(world)
     world.wait(2 * DAY)
     assert world.rows[ref].dns.value is Dns.NO_ROLE
@@ -45,3 +337,183 @@ def test_names_that_were_written_before_the_role_went_are_removed_once_it_is_bac
     world.wait(DAY)
     assert world.rows[ref].status is Status.RETIRED
     assert world.aws.zones_in(vpc) == set()
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_role_that_is_gone_for_a_day_costs_its_account_names_and_nobody_else(world: World, is_told: bool) -> None:
+    service_id = world.aws.service()
+    world.allow(AllowlistEntry(EntryKey(STRANGER)))
+    world.autopilot.consumers.roles.add(STRANGER)
+    theirs, other = world.aws.new_vpc(CONSUMER), world.aws.new_vpc(STRANGER)
+    take_role(world)
+    ref = requested(world, theirs, service_id)
+    assert ready(world, other, service_id) in world.rows
+    world.wait(DAY)
+    assert world.rows[ref].status is Status.CONNECTED
+
+    world.autopilot.consumers.roles.add(CONSUMER)
+    if is_told:
+        world.stack_changed(CONSUMER)
+    world.wait(300 if is_told else 13 * HOUR)
+    assert world.rows[ref].status is Status.READY
+
+
+# Clocks
+
+
+@pytest.mark.parametrize("seconds", [-300, -90, 90, 300])
+@pytest.mark.parametrize("function", ["decide_connection", "converge_dns", "sweep"])
+def test_a_clock_that_runs_wrong_changes_nothing(world: World, vpc: Vpc, function: str, seconds: int) -> None:
+    world.skews[function] = seconds
+    ref = ready(world, vpc)
+    world.aws.delete(ref)
+    world.wait(LONG_ENOUGH)
+
+    assert world.rows[ref].status is Status.RETIRED
+    assert statuses(world, ref) == [Status.ACCEPTED, Status.READY, Status.RETIRED]
+    assert world.aws.zones_in(vpc) == set()
+
+
+# What is told
+
+
+@pytest.mark.parametrize("operation", ["Publish", "PutEvents"])
+def test_while_nobody_can_be_told_the_work_goes_on_and_all_is_told_after(
+    world: World, vpc: Vpc, operation: str
+) -> None:
+    world.calls.refused[operation] = "InternalError"
+    ref = ready(world, vpc)
+    world.wait(6 * HOUR)
+    assert world.lost
+    assert world.rows[ref].told == ""
+
+    world.heal()
+    world.wait(2 * HOUR)
+    assert world.rows[ref].told == Status.READY
+    assert statuses(world, ref)[-1] == Status.READY
+    assert any("READY" in mail.subject for mail in world.autopilot.topic.mails)
+
+
+def test_a_report_that_cannot_be_told_keeps_no_other_back(
+    world: World, vpc: Vpc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refs = [requested(world, world.aws.new_vpc(CONSUMER)) for _ in range(7)]
+    poison, put = refs[3].endpoint_id, world.autopilot.bus.put
+
+    def choking(events: Sequence[ConnectionEvent]) -> None:
+        if any(event.detail["endpoint_id"] == poison for event in events):
+            raise ValueError(poison)
+        put(events)
+
+    monkeypatch.setattr(world.autopilot.bus, "put", choking)
+    world.wait(LONG_ENOUGH)
+    assert [world.rows[ref].told for ref in refs] == ["" if ref == refs[3] else Status.READY for ref in refs]
+
+    monkeypatch.undo()
+    world.wait(2 * HOUR)
+    assert statuses(world, refs[3])[-1] == Status.READY
+
+
+# The ledger
+
+
+def test_without_the_ledger_nobody_is_let_in_and_with_it_everybody_is(world: World, vpc: Vpc) -> None:
+    world.calls.refused["UpdateItem"] = "InternalServerError"
+    ref = requested(world, vpc)
+    world.wait(HOUR)
+    assert world.state(ref.endpoint_id) is AwsState.PENDING_ACCEPTANCE
+    assert ACCEPT not in world.calls.made
+    assert world.requests.dead_letters
+
+    world.heal()
+    world.wait(2 * FEW_MINUTES)
+    assert world.rows[ref].status is Status.READY
+
+
+# Messages
+
+
+def test_a_message_that_nobody_can_read_is_a_dead_letter_and_stops_no_other(world: World, vpc: Vpc) -> None:
+    world.requests.put("<?xml?>")
+    world.dns.put('{"autopilot": "wake-up", "seen_by": "nobody"}')
+    ref = ready(world, vpc)
+
+    assert world.requests.dead_letters == ["<?xml?>"]
+    assert len(world.dns.dead_letters) == 1
+    assert world.rows[ref].acceptance.value is Acceptance.ACCEPTED
+
+
+def test_what_breaks_the_function_each_time_stops_no_other_and_is_done_once_it_is_mended(
+    world: World, vpc: Vpc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service_id, owner = world.aws.service(), world.autopilot.organization.owner
+
+    def choking(account: str) -> Owner:
+        if account == STRANGER:
+            raise ValueError(account)
+        return owner(account)
+
+    monkeypatch.setattr(world.autopilot.organization, "owner", choking)
+    world.allow(AllowlistEntry(EntryKey(STRANGER)))
+    world.autopilot.consumers.roles.add(STRANGER)
+    poison, other = requested(world, world.aws.new_vpc(STRANGER), service_id), requested(world, vpc, service_id)
+    world.wait(HOUR)
+    assert world.rows[other].status is Status.READY
+    assert poison not in world.rows
+    assert world.requests.dead_letters
+
+    monkeypatch.undo()
+    world.wait(2 * FEW_MINUTES)
+    assert world.rows[poison].status is Status.READY
+
+
+def test_a_message_whose_function_dies_five_times_is_a_dead_letter_and_the_sweep_does_its_work(
+    world: World, vpc: Vpc
+) -> None:
+    world.sweep_seconds = 3 * HOUR
+    world.wait(300)
+    world.calls.faults.append(Fault(operation=ACCEPT, times=5))
+    ref = requested(world, vpc)
+    world.wait(2 * HOUR)
+    assert len(world.requests.dead_letters) == 1
+    assert world.state(ref.endpoint_id) is AwsState.PENDING_ACCEPTANCE
+
+    world.wait(2 * HOUR)
+    assert world.rows[ref].status is Status.READY
+
+
+@pytest.mark.parametrize("days", [0, 3])
+def test_dead_letters_may_be_put_back_at_any_time(world: World, vpc: Vpc, days: int) -> None:
+    world.calls.refused["UpdateItem"] = "InternalServerError"
+    ref = requested(world, vpc)
+    world.wait(HOUR)
+    dead = len(world.requests.dead_letters)
+    world.heal()
+    if days:
+        world.wait(FEW_MINUTES)
+        world.aws.delete(ref)
+    world.wait(days * DAY)
+    world.requests.redrive()
+    world.wait(2 * FEW_MINUTES)
+
+    assert dead
+    assert world.requests.dead_letters == []
+    assert world.rows[ref].status is (Status.RETIRED if days else Status.READY)
+    assert statuses(world, ref).count(Status.READY) == 1
+
+
+def test_the_days_of_an_outage_of_everything_are_made_up_for(world: World) -> None:
+    service_id, vpcs = world.aws.service(), [world.aws.new_vpc(CONSUMER) for _ in range(3)]
+    stays, goes = (ready(world, where, service_id) for where in vpcs[:2])
+    world.deliveries = LOST
+    world.calls.faults.append(Fault("ServiceUnavailable", times=10**6))
+    comes = requested(world, vpcs[2], service_id)
+    world.aws.delete(goes)
+    world.wait(2 * DAY)
+    assert world.state(comes.endpoint_id) is AwsState.PENDING_ACCEPTANCE
+    assert world.aws.resolves(vpcs[0], API) == own_name(world, stays)
+
+    world.heal()
+    world.wait(2 * HOUR)
+    assert [world.rows[ref].status for ref in (stays, goes, comes)] == [Status.READY, Status.RETIRED, Status.READY]
+    assert world.aws.zones_in(vpcs[1]) == set()

@@ -251,6 +251,9 @@ class World:
             act()
         except (AwsCallFailed, Crash):
             return False
+        except Exception as error:
+            self.surprises.append(error)
+            return False
         finally:
             self.running, self.autopilot.clock = before, clock
             self.calls.revive()
