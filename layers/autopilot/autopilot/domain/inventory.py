@@ -9,6 +9,7 @@ from autopilot.domain.commands import allow_disruptions
 from autopilot.domain.connection import Dns, LedgerRow, Status
 from autopilot.domain.disruption import Brake
 from autopilot.domain.listener import Certificate
+from autopilot.domain.mails import plain
 from autopilot.domain.service import OPT_IN_TAG, OPT_IN_VALUE, EndpointService
 
 _LONGEST_LIST = 50
@@ -168,6 +169,7 @@ def _stood_before(rows: Sequence[LedgerRow], is_observing: bool) -> list[str]:
 
 
 def _shortened(lines: Iterable[str]) -> list[str]:
-    every = list(lines)
+    """The first of them. What others named may stand in a line, and must not begin another one."""
+    every = [plain(line) for line in lines]
     more = len(every) - _LONGEST_LIST
     return every[:_LONGEST_LIST] + ([f"and {more} more"] if more > 0 else [])

@@ -73,7 +73,8 @@ class EndpointService:
                 f"{service_id}: the tag {OPT_IN_TAG} is {tags[OPT_IN_TAG]!r}; expected {OPT_IN_VALUE!r} "
                 "to have the service managed, or no such tag to leave it alone"
             )
-        title = tags.get("Name") or service_id
+        # On one line, as it stands in texts that have several.
+        title = " ".join(tags.get("Name", "").split()) or service_id
         return EndpointService(
             service_id,
             region,
