@@ -11,7 +11,7 @@ import pytest
 from autopilot.domain.allowlist import Action, AllowlistEntry, EntryKey
 from autopilot.domain.connection import Acceptance, AwsState, ConnectionRef, Dns, Status
 from autopilot.domain.disruption import OnRevoked
-from autopilot.domain.organization import Owner
+from autopilot.domain.organization import OrganizationalUnit, Owner
 from autopilot.domain.report import ConnectionEvent
 from tests.fakes.autopilot import FakeAutopilot
 from tests.fakes.calls import Fault, How
@@ -356,6 +356,22 @@ def test_a_role_that_is_gone_for_a_day_costs_its_account_names_and_nobody_else(w
         world.stack_changed(CONSUMER)
     world.wait(300 if is_told else 13 * HOUR)
     assert world.rows[ref].status is Status.READY
+
+
+# The allowlist
+
+
+def test_an_entry_for_a_unit_cuts_off_whom_an_entry_of_its_own_still_admits() -> None:
+    world = World(FakeAutopilot(on_revoked=OnRevoked.REJECT))
+    unit = "ou-ab12-11111111"
+    placed = Owner(CONSUMER, units=(OrganizationalUnit(unit),), organization_id="o-a1b2c3d4e5")
+    world.autopilot.organization.owners[CONSUMER] = placed
+    ref = ready(world, world.aws.new_vpc(CONSUMER))
+    world.allow(AllowlistEntry(EntryKey(unit), Action.BLOCK))
+    world.wait(HOUR)
+
+    assert world.state(ref.endpoint_id) is AwsState.REJECTED
+    assert world.rows[ref].status is Status.REVOKED
 
 
 # Clocks

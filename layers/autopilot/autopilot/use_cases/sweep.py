@@ -171,8 +171,11 @@ class Sweep:
                 if connection.state is AwsState.AVAILABLE and row.dns.names_due(self.clock(), self.grace):
                     finding.leaving.append(row)
                 if stands(connection.state) and service.acceptance_required and review:
-                    finding.revoked += [row] if row.acceptance.value is Acceptance.REVOKED else []
                     hinging += [row] if review.hinges_on_units(row) else []
+            # Also where an entry seems to accept it again: one for a unit may forbid it, which only decide_connection
+            # finds out.
+            if row and stands(connection.state) and service.acceptance_required and review:
+                finding.revoked += [row] if row.acceptance.value is Acceptance.REVOKED else []
             if row and _is_held(connection, row):
                 finding.held += 1
                 self.reminders.of_held(row)
