@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Both install what they need on first use.
 .DELETE_ON_ERROR:
-.PHONY: help setup build demo test lint up down env redrive lock clean
+.PHONY: help setup build demo test bench lint up down env redrive lock clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON      ?= python3.13
@@ -15,6 +15,7 @@ IN_DEVELOPMENT := PATH="$(CURDIR)/$(DEVELOPMENT)/bin:$$PATH" PYTHONPATH="$(CURDI
 help:
 	@echo "make demo    the main job, told as it happens, on a local AWS; everything is stopped at the end"
 	@echo "make test    lint, types, and every test"
+	@echo "make bench   calls, seconds, bytes and what a month costs, measured side by side in one run"
 	@echo "make up      a local AWS with both stacks, left running; make down stops it"
 	@echo "make -s env ACCOUNT=consumer   the exports that point the AWS CLI at it (provider, consumer, stranger)"
 	@echo "make redrive   dead letters, with their reasons, back into their queues; with your own AWS credentials (STACK=…)"
@@ -39,6 +40,10 @@ build: .aws-sam/build/template.yaml
 
 demo: build
 	@$(IN_DEVELOPMENT) python -m tests.story.demo
+
+# Nothing else should run meanwhile.
+bench: build
+	@$(IN_DEVELOPMENT) python -m tests.bench
 
 up: build
 	@$(IN_DEVELOPMENT) python -m tests.local_aws up

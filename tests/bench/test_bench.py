@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.bench.functions import FUNCTIONS, artifacts, as_json, sizes, start
+from tests.bench.measurement import Measurement
+from tests.bench.use_cases import accepting, deciding, linearity, sweeping
+
+
+@pytest.mark.parametrize(("connections", "most"), [(1, 2), (100, 0.25)])
+def test_accepting_stays_within_its_calls_of_ec2(connections: int, most: float) -> None:
+    assert accepting(connections, most=most).verdict == f"met: at most {most:g}"
+
+
+def test_a_decision_and_a_sweep_are_measured() -> None:
+    seconds, calls, month = sweeping(20)
+
+    assert deciding(10).value > 0
+    assert seconds.value > 0
+    assert 0 < calls.value < 20
+    assert month.value > 0
+
+
+def test_a_sweep_calls_aws_as_often_for_many_as_for_few() -> None:
+    assert sweeping(40)[1].value == sweeping(20)[1].value
+
+
+@pytest.mark.parametrize(("small", "large", "ratio"), [(1, 10, 1), (1, 20, 2)])
+def test_a_curve_above_linear_shows(small: float, large: float, ratio: float) -> None:
+    measured = [(100, Measurement("", small, "s")), (1000, Measurement("", large, "s"))]
+
+    assert linearity(measured).value == ratio
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_built_function_works_through_the_runtimes_own_client(function: str) -> None:
+    with artifacts() as build:
+        found = start(build / function)
+
+    assert 0 < found.ready < found.first_done
+    assert 0 < found.warm < found.first_done
+    assert found.megabytes < 512
+
+
+def test_a_missed_goal_is_said_with_by_how_much() -> None:
+    assert Measurement("x", 1.5, "s", 1).verdict == "missed by 0.5: at most 1"
+    assert Measurement("x", 1.5, "s").verdict == ""
+    assert json.loads(as_json([Measurement("x", 1.5, "s", 1)])) == [{"what": "x", "value": 1.5, "unit": "s", "most": 1}]
+
+
+def test_artifacts_are_weighed() -> None:
+    assert all(0 < one.value < 20_000 for one in sizes())
