@@ -14,7 +14,8 @@ from tests.local_aws.deployment import up
 from tests.story.story import Story, wait_for
 
 _ROUNDS = 6
-# What the local AWS itself lets pass: until an event comes, an endpoint is available, a record is known everywhere.
+# What the local AWS itself lets pass until an endpoint is available, and until a record is known everywhere. The way of
+# an event is left in: a notification may be faster.
 _AWS = Speed()
 
 
@@ -53,9 +54,9 @@ def _connection(story: Story) -> tuple[float, float]:
     began = time.perf_counter()
     endpoint = story.create_endpoint()
     wait_for("accepted", lambda: _facet(story, endpoint, "acceptance") == "accepted")
-    accepted = time.perf_counter() - began - _AWS.to_event
+    accepted = time.perf_counter() - began
     wait_for("ready", lambda: _facet(story, endpoint, "dns") == "present")
-    ready = time.perf_counter() - began - _AWS.to_event - _AWS.to_available - _AWS.to_insync
+    ready = time.perf_counter() - began - _AWS.to_available - _AWS.to_insync
     story.delete_endpoint(endpoint)
     wait_for("RETIRED", lambda: story.mail_about("RETIRED", endpoint))
     return accepted, ready

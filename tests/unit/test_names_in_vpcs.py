@@ -784,9 +784,7 @@ def test_an_endpoint_in_another_region_gets_its_names_there(autopilot: FakeAutop
 # Whatever Route 53 refuses
 
 
-@pytest.mark.parametrize(
-    "operation", ["ListHostedZonesByVPC", "GetAccountLimit", CREATE, CHANGE]
-)
+@pytest.mark.parametrize("operation", ["ListHostedZonesByVPC", "GetAccountLimit", CREATE, CHANGE])
 @pytest.mark.parametrize(
     "code", ["Throttling", "ServiceUnavailable", "InvalidChangeBatch", "InvalidInput", "TooManyHostedZones"]
 )

@@ -324,9 +324,11 @@ class EndpointDns:
     ) -> list[str]:
         """What was taken out of these zones, or in observe mode would be."""
         zones, heirs, known = self._zones(consumer), self._heirs(look, consumer), look.known.dns
+        # Of what was cleared before only the VPC could tell more.
+        written_to = () if known.value is Dns.ABSENT else known.zones
         return [
             what
-            for name, ours in zones.of(zone_names, known.vpc_id, known.zones).items()
+            for name, ours in zones.of(zone_names, known.vpc_id, written_to).items()
             for what in zones.absent(name, look.ref.endpoint_id, ours, heirs=heirs, kept=kept)
         ]
 
