@@ -7,8 +7,9 @@ from itertools import repeat
 import pytest
 
 from autopilot.domain.connection import Dns
+from autopilot.domain.wake_up import SeenBy, WakeUp
 from tests.fakes.autopilot import FakeAutopilot, event
-from tests.fakes.landscape import CONSUMER, STRANGER
+from tests.fakes.landscape import CONSUMER, REGION, STRANGER
 
 LIST = "DescribeVpcEndpointConnections"
 
@@ -47,13 +48,22 @@ def test_wake_ups_about_one_connection_are_one_look_by_who_waited_longest(autopi
 def test_what_there_is_no_time_for_comes_again_at_once_and_is_no_failure(autopilot: FakeAutopilot) -> None:
     service = autopilot.aws.service()
     refs = [autopilot.connected(autopilot.aws.new_vpc(CONSUMER), service) for _ in range(3)]
-    has_time: Iterator[bool] = iter([True, *repeat(False, 2)])
+    has_time: Iterator[bool] = iter([*repeat(True, 4), *repeat(False, 2)])
 
     outcome = autopilot.converge_all([event(ref) for ref in refs], lambda: next(has_time))
 
     assert outcome.failed == {}
     assert [autopilot.row(ref).dns.value for ref in refs] == [Dns.WAITING, Dns.NONE, Dns.NONE]
     assert [(event(ref), 0) for ref in refs[1:]] == [sent for sent in autopilot.dns_queue.sent if not sent[1]]
+
+
+def test_an_event_that_names_thousands_is_worked_off_as_far_as_there_is_time(autopilot: FakeAutopilot) -> None:
+    named = [WakeUp(None, f"vpce-{number:017x}", CONSUMER, REGION, SeenBy.EVENT) for number in range(50)]
+    has_time = iter([*repeat(True, 20), *repeat(False, 30)])
+
+    assert autopilot.converge_all(named, lambda: next(has_time)).failed == {}
+    assert autopilot.calls.made.count("Query") == 20
+    assert {wake_up for wake_up, _ in autopilot.dns_queue.sent} == set(named[20:])
 
 
 def test_one_account_that_fails_fails_alone(autopilot: FakeAutopilot) -> None:

@@ -45,7 +45,7 @@ class ConvergeDns:
         """
         outcome, again = Outcome(), _Again()
         try:
-            rows = self._rows(wake_ups)
+            rows = self._rows(wake_ups, has_time, again)
         except AwsCallFailed as failure:
             return Outcome(dict.fromkeys(wake_ups, failure))
         lists = _Lists(self.services, rows.values())
@@ -77,14 +77,17 @@ class ConvergeDns:
             outcome.failed |= dict.fromkeys(again.woken, failure)
         return outcome
 
-    def _rows(self, wake_ups: Iterable[WakeUp]) -> dict[WakeUp, LedgerRow]:
+    def _rows(self, wake_ups: Iterable[WakeUp], has_time: Callable[[], bool], again: _Again) -> dict[WakeUp, LedgerRow]:
         """The row of each connection, once, by the wake-up that has waited longest or asks for most.
 
-        decide_connection makes a row first, so none means not ours, or too early.
+        decide_connection makes a row first, so none means not ours, or too early. One event may name thousands of
+        endpoints, each of which is looked up: what there is no time for comes again, one by one.
         """
         by_ref: dict[ConnectionRef, WakeUp] = {}
         for wake_up in sorted(wake_ups, key=lambda one: (one.may_disrupt, one.waited_seconds)):
-            if wake_up.endpoint_id is None:
+            if not has_time():
+                again.at_once(wake_up)
+            elif wake_up.endpoint_id is None:
                 self._wake_account(wake_up)
             elif ref := self._ref(wake_up.service_id, wake_up.endpoint_id):
                 by_ref[ref] = wake_up
