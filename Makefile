@@ -4,6 +4,7 @@
 MAKEFLAGS += --no-print-directory
 
 PYTHON      ?= python3.13
+STACK       ?= privatelink-autopilot
 DEVELOPMENT := .venv/development
 LOCAL_AWS   := .venv/local-aws
 RUNTIME     := .venv/runtime
@@ -55,8 +56,8 @@ env:
 	@$(IN_DEVELOPMENT) python -m tests.local_aws env $(or $(ACCOUNT),provider)
 
 # DRY=1 only shows them.
-redrive: setup
-	@$(IN_DEVELOPMENT) python -m autopilot redrive --stack $(or $(STACK),privatelink-autopilot) $(if $(DRY),--dry-run)
+redrive: $(DEVELOPMENT)/.ready
+	@$(IN_DEVELOPMENT) python -m autopilot redrive --stack "$(STACK)" $(if $(DRY),--dry-run) $(if $(DISCARD),--discard)
 
 lint: setup
 	@$(IN_DEVELOPMENT) ruff format --check .

@@ -11,7 +11,7 @@ import pytest
 
 from autopilot.domain.wake_up import SeenBy, WakeUp
 from tests.local_aws.control import CONSUMER, PROVIDER
-from tests.local_aws.deployment import outputs, up
+from tests.local_aws.deployment import STACK, outputs, up
 from tests.story.story import Story, wait_for
 
 PROJECT = Path(__file__).parents[2]
@@ -19,7 +19,8 @@ PROJECT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    with up(tmp_path_factory.mktemp("local-aws")) as aws:
+    """No sweep comes by itself, which would do the work of dead letters too."""
+    with up(tmp_path_factory.mktemp("local-aws"), SweepMinutes="60") as aws:
         yield Story(aws)
 
 
@@ -27,9 +28,9 @@ def make(story: Story, target: str, *variables: str) -> str:
     return run(story, "make", "--silent", "-C", str(PROJECT), target, *variables)
 
 
-def explain(story: Story, endpoint_id: str) -> str:
+def autopilot(story: Story, *arguments: str) -> str:
     python = str(PROJECT / ".venv/development/bin/python")
-    return run(story, python, "-m", "autopilot", "explain", endpoint_id)
+    return run(story, python, "-m", "autopilot", *arguments)
 
 
 def run(story: Story, *command: str) -> str:
@@ -62,26 +63,60 @@ def test_dead_letters_are_shown_with_their_reasons_and_put_back(story: Story) ->
     wait_for("the dead letter", lambda: letters(story, "DnsDeadLettersArn"))
 
     shown = make(story, "redrive", "DRY=1")
-    assert f"RequestsDeadLetters: 1 dead letter\n  {endpoint_id}: no reason given; the function was killed" in shown
-    assert "DnsDeadLetters: 1 dead letter\n  a poem: UnreadableEvent: the message cannot be parsed" in shown
+    assert (
+        "Requests: 1 letter\n  1 x no reason: the function was killed or timed out, its log group /aws/lambda/" in shown
+    )
+    assert f"      {endpoint_id} of {story.aws.state.service_id} of account {CONSUMER}, sent " in shown
+    assert "DNS: 1 letter\n  1 x nobody can read it\n      the message cannot be parsed" in shown
     assert "exit 0" in shown
     assert (letters(story, "RequestsDeadLettersArn"), letters(story, "DnsDeadLettersArn")) == (1, 1)
 
-    assert make(story, "redrive").count("  1 put back\n") == 2
+    moved = make(story, "redrive")
+    assert f"Requests: 1 letter moved to {STACK}-requests\n" in moved
+    assert f"DNS: 1 letter moved to {STACK}-dns\n" in moved
     wait_for("READY", lambda: story.mail_about("READY", endpoint_id))
     wait_for("the poem to be given up again", lambda: letters(story, "DnsDeadLettersArn"))
     assert letters(story, "RequestsDeadLettersArn") == 0
 
-    told = explain(story, endpoint_id)
+    discarded = make(story, "redrive", "DISCARD=1")
+    assert "DNS: deleted 1 letter\n" in discarded
+    assert "exit 0" in discarded
+    assert letters(story, "DnsDeadLettersArn") == 0
+
+    told = autopilot(story, "explain", endpoint_id)
     assert told.startswith("READY: The VPC resolves")
     assert "Seen first:  by event" in told
     assert "Told:        ready\n" in told
-    timeline = [line.split()[4] for line in told.splitlines() if line.startswith("Timeline:")]
+    timeline = [line.split()[6].rstrip(":") for line in told.splitlines() if line.startswith("Timeline:")]
     assert timeline == ["requested", "accepted", "waiting", "present"]
+
+    assert f"{endpoint_id}  {CONSUMER}" in autopilot(story, "status", "--status", "ready")
+
+
+def test_what_rules_could_not_deliver_is_explained_and_left_until_it_may_be_deleted(story: Story) -> None:
+    story.aws.switch(events="on", notifications="on")
+    sqs, queue = story.aws.client("sqs", PROVIDER), outputs(story.aws)["RequestsQueueUrl"]
+    policy = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["Policy"])["Attributes"]["Policy"]
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": ""})
+    endpoint_id = story.create_endpoint()
+    wait_for("the dead letter", lambda: letters(story, "RuleDeadLettersArn"))
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+
+    told = autopilot(story, "redrive")
+    assert "could not reach privatelink-autopilot-requests: NO_PERMISSIONS\n" in told
+    assert "left, whose work the sweep does; --discard deletes them" in told
+    assert told.endswith("exit 1")
+    story.sweep()
+    wait_for("accepted", lambda: story.connection_state(endpoint_id) == "available")
+
+    assert autopilot(story, "redrive", "--discard").endswith("exit 0")
+    assert letters(story, "RuleDeadLettersArn") == 0
 
 
 def test_an_endpoint_that_autopilot_has_not_seen_is_said_to_be_unknown(story: Story) -> None:
-    told = explain(story, "vpce-0123456789abcdef0")
+    told = autopilot(story, "explain", "vpce-0123456789abcdef0")
 
-    assert told.startswith("vpce-0123456789abcdef0: Autopilot has not seen it. The next sweep does if")
+    assert told.startswith(
+        "vpce-0123456789abcdef0: Autopilot has seen no connection of it to a service that it manages"
+    )
     assert told.endswith("exit 1")

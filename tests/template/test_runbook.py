@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 
 import pytest
 
+from autopilot.__main__ import parser
+from autopilot.domain.connection import Status
+from autopilot.domain.mails import _NEEDS_A_PERSON
 from autopilot.use_cases import notices
 from tests.template.templates import PROJECT, of_type
 
 RUNBOOK = (PROJECT / "docs/runbook.md").read_text()
-COMMANDS = re.findall(r"```\n(.*?)```", RUNBOOK, re.DOTALL)
+BLOCKS = re.findall(r"^ *```(\w*)\n(.*?)^ *```$", RUNBOOK, re.DOTALL | re.MULTILINE)
+COMMANDS = [text for language, text in BLOCKS if not language]
+ALARMS = dict(re.findall(r"^### (\w+Alarm)\n(.*?)(?=^##)", RUNBOOK, re.DOTALL | re.MULTILINE))
+OURS = [line.strip() for commands in COMMANDS for line in commands.splitlines() if "python -m autopilot" in line]
 
 
 def test_every_alarm_has_a_paragraph_and_every_paragraph_an_alarm() -> None:
-    assert set(re.findall(r"^### (\w+Alarm)$", RUNBOOK, re.MULTILINE)) == of_type("AWS::CloudWatch::Alarm").keys()
+    assert ALARMS.keys() == of_type("AWS::CloudWatch::Alarm").keys()
+
+
+@pytest.mark.parametrize("alarm", ALARMS)
+def test_a_paragraph_answers_every_question(alarm: str) -> None:
+    answered = {word.lower() for word in re.findall(r"\*\*(\w+)\*\*", ALARMS[alarm])}
+
+    assert {"means", "affected", "look", "run", "over"} - answered == set()
 
 
 def test_every_notice_that_asks_for_something_is_explained() -> None:
@@ -25,6 +39,17 @@ def test_every_notice_that_asks_for_something_is_explained() -> None:
     assert notices._UNHEARD.startswith("NOBODY HEARS")
 
 
+def test_every_status_that_needs_a_person_is_explained() -> None:
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", RUNBOOK, re.MULTILINE)) == _NEEDS_A_PERSON | {Status.REVOKED}
+
+
 @pytest.mark.parametrize("commands", COMMANDS)
 def test_commands_are_ones_that_bash_understands(commands: str) -> None:
     assert subprocess.run(["bash", "-n"], input=commands, text=True, capture_output=True).stderr == ""
+
+
+@pytest.mark.parametrize("line", OURS)
+def test_our_own_commands_have_the_arguments_that_they_are_given(line: str) -> None:
+    words = shlex.split(line, comments=True)
+
+    parser().parse_args(words[words.index("autopilot") + 1 :])

@@ -1,105 +1,135 @@
-"""Queues of dead letters: what is in them and why, and the way back."""
+"""A dead-letter queue, for the operator who reads it, empties it or puts its letters back."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import batched
 from typing import TYPE_CHECKING
 
 from autopilot.aws.calls import calling
+from autopilot.domain.failures import AwsCallFailed
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import ChangeMessageVisibilityBatchRequestEntryTypeDef
+    from mypy_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef, MessageTypeDef
 
 _BATCH = 10
-_MOST_ROUNDS = 10
-_LOOK_SECONDS = 30
-_MOST_LOOKS = 120
-_ENDED = ("COMPLETED", "FAILED", "CANCELLED")
+_HIDDEN_SECONDS = 60
+# Any wait at all makes SQS ask every one of its servers, so that no answer means no letter.
+_WAIT_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """attributes: what whoever put it there says of it, such as ERROR_CODE and ERROR_MESSAGE."""
+    """attributes: what its sender says of it, such as ERROR_CODE. handle: by which it can be deleted for a minute."""
 
-    message_id: str
     body: str
     attributes: Mapping[str, str]
+    sent_at: datetime
     handle: str
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """What became of the way back. status: COMPLETED, FAILED or CANCELLED, or RUNNING where it takes longer."""
+class MoveTask:
+    """One run of StartMessageMoveTask. status: as SQS spells it. moved: about how many letters so far."""
 
     status: str
-    moved: int
-    reason: str = ""
+    started_at: datetime
+    moved: int = 0
+    failure: str = ""
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.status in ("RUNNING", "CANCELLING")
 
 
-class DeadLetterQueue:
-    """Every method raises AwsCallFailed. sleep: waits so many seconds between two looks at a task."""
+class SqsDeadLetters:
+    """Implements `DeadLetters`. Every method raises AwsCallFailed, the first one of them finds the queue's URL."""
 
-    def __init__(self, sqs: SQSClient, arn: str, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._sqs, self._arn, self._sleep = sqs, arn, sleep
+    def __init__(self, sqs: SQSClient, arn: str) -> None:
+        self._sqs = sqs
+        self._arn = arn
+        self._name = arn.rpartition(":")[2]
+        with calling("GetQueueUrl", self._name):
+            self._url = sqs.get_queue_url(QueueName=self._name)["QueueUrl"]
 
-    def letters(self) -> Sequence[DeadLetter]:
-        """At most a hundred; a look takes nothing out, and what it hides it shows again at its end."""
-        with calling("GetQueueUrl", self._arn):
-            self._url = self._sqs.get_queue_url(QueueName=self._arn.rpartition(":")[2])["QueueUrl"]
-        found: dict[str, DeadLetter] = {}
-        for _ in range(_MOST_ROUNDS):
-            with calling("ReceiveMessage", self._arn):
+    def look(self, most: int) -> Sequence[DeadLetter]:
+        found: list[DeadLetter] = []
+        while len(found) < most:
+            with calling("ReceiveMessage", self._name):
                 answer = self._sqs.receive_message(
                     QueueUrl=self._url,
-                    MaxNumberOfMessages=_BATCH,
-                    VisibilityTimeout=_LOOK_SECONDS,
+                    MaxNumberOfMessages=min(_BATCH, most - len(found)),
+                    VisibilityTimeout=_HIDDEN_SECONDS,
+                    WaitTimeSeconds=_WAIT_SECONDS,
+                    AttributeNames=["SentTimestamp"],
                     MessageAttributeNames=["All"],
                 )
-            letters = answer.get("Messages", [])
-            for letter in letters:
-                told = {
-                    name: value.get("StringValue", "") for name, value in letter.get("MessageAttributes", {}).items()
-                }
-                found[letter["MessageId"]] = DeadLetter(
-                    letter["MessageId"], letter["Body"], told, letter["ReceiptHandle"]
-                )
-            if not letters:
+            if not answer.get("Messages"):
                 break
-        self._show_again(tuple(found.values()))
-        return tuple(found.values())
+            found += map(_read, answer["Messages"])
+        return found
 
-    def _show_again(self, letters: Sequence[DeadLetter]) -> None:
+    def hidden(self) -> int:
+        with calling("GetQueueAttributes", self._name):
+            answer = self._sqs.get_queue_attributes(
+                QueueUrl=self._url, AttributeNames=["ApproximateNumberOfMessagesNotVisible"]
+            )
+        return int(answer["Attributes"]["ApproximateNumberOfMessagesNotVisible"])
+
+    def show_again(self, letters: Sequence[DeadLetter]) -> None:
         for some in batched(letters, _BATCH, strict=False):
-            entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
-                {"Id": str(number), "ReceiptHandle": letter.handle, "VisibilityTimeout": 0}
-                for number, letter in enumerate(some)
-            ]
-            with calling("ChangeMessageVisibilityBatch", self._arn):
-                self._sqs.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+            with calling("ChangeMessageVisibilityBatch", self._name):
+                answer = self._sqs.change_message_visibility_batch(
+                    QueueUrl=self._url,
+                    Entries=[
+                        {"Id": str(number), "ReceiptHandle": letter.handle, "VisibilityTimeout": 0}
+                        for number, letter in enumerate(some)
+                    ],
+                )
+            self._need(answer.get("Failed", []), "ChangeMessageVisibilityBatch")
 
-    def put_back(self, queue_arn: str) -> Move:
-        """Move all letters to the queue, and wait until that is done.
+    def delete(self, letters: Sequence[DeadLetter]) -> None:
+        for some in batched(letters, _BATCH, strict=False):
+            with calling("DeleteMessageBatch", self._name):
+                answer = self._sqs.delete_message_batch(
+                    QueueUrl=self._url,
+                    Entries=[{"Id": str(number), "ReceiptHandle": letter.handle} for number, letter in enumerate(some)],
+                )
+            self._need(answer.get("Failed", []), "DeleteMessageBatch")
 
-        Without a destination SQS would not know the way of those that the function put here itself
-        (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html).
-        """
-        with calling("StartMessageMoveTask", self._arn):
-            self._sqs.start_message_move_task(SourceArn=self._arn, DestinationArn=queue_arn)
-        for _ in range(_MOST_LOOKS):
-            with calling("ListMessageMoveTasks", self._arn):
-                task = self._sqs.list_message_move_tasks(SourceArn=self._arn, MaxResults=1)["Results"][0]
-            if task["Status"] in _ENDED:
-                break
-            self._sleep(1)
-        moved = task.get("ApproximateNumberOfMessagesMoved", 0)
-        return Move(task["Status"], moved, task.get("FailureReason", ""))
+    def start_move(self, destination_arn: str) -> None:
+        """The destination is named, as SQS knows it only of letters that it moved here itself; a task over one that
+        the function sent would fail with CouldNotDetermineMessageSource
+        (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html)."""
+        with calling("StartMessageMoveTask", self._name):
+            self._sqs.start_message_move_task(SourceArn=self._arn, DestinationArn=destination_arn)
 
-    def discard(self, letters: Sequence[DeadLetter]) -> None:
-        """Delete these letters for good."""
-        for letter in letters:
-            with calling("DeleteMessage", self._arn):
-                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=letter.handle)
+    def last_move(self) -> MoveTask | None:
+        with calling("ListMessageMoveTasks", self._name):
+            found = self._sqs.list_message_move_tasks(SourceArn=self._arn, MaxResults=1).get("Results", [])
+        if not found:
+            return None
+        [task] = found
+        return MoveTask(
+            task.get("Status", ""),
+            _moment(task.get("StartedTimestamp", 0)),
+            task.get("ApproximateNumberOfMessagesMoved", 0),
+            task.get("FailureReason", ""),
+        )
+
+    def _need(self, failed: Sequence[BatchResultErrorEntryTypeDef], operation: str) -> None:
+        for one in failed:
+            raise AwsCallFailed(operation, self._name, one["Code"], one.get("Message", ""))
+
+
+def _read(message: MessageTypeDef) -> DeadLetter:
+    attributes = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
+    sent_at = _moment(int(message.get("Attributes", {}).get("SentTimestamp", 0)))
+    return DeadLetter(message["Body"], attributes, sent_at, message["ReceiptHandle"])
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -61,6 +61,13 @@ class LedgerTable:
     def rows_of(self, service_id: str) -> Iterator[LedgerRow]:
         return map(read_row, self._query(service_id, is_consistent=False))
 
+    def every_row(self) -> Iterator[LedgerRow]:
+        """Every connection's row, eventually consistent. It reads the whole table, so only a person asks for it."""
+        pages = self._dynamodb.get_paginator("scan").paginate(TableName=self._table)
+        with calling("Scan", self._table):
+            for page in pages:
+                yield from map(read_row, filter(is_connection, page["Items"]))
+
     def rows_in(self, owner: str, vpc_id: str | None = None) -> Sequence[LedgerRow]:
         condition, values = "#owner = :owner", {":owner": serialize(owner)}
         if vpc_id:
