@@ -24,6 +24,8 @@ _ONLY_WHERE_ASKED = {
     "route53:CreateVPCAssociationAuthorization": "a VPC of another account in that tag",
     "route53:DeleteVPCAssociationAuthorization": "a VPC of another account in that tag",
 }
+# Two runs at once, or a zone that somebody took off its VPC; the unit tests show it.
+_ONLY_WHERE_THE_ZONE_IS_GONE = {"route53:ListHostedZonesByName"}
 # Only a batch that failed to the end goes there; tests/story/test_local_aws.py shows such a batch.
 _ONLY_AT_THE_END = {"sqs:SendMessage"}
 
@@ -74,7 +76,8 @@ def test_a_role_needs_every_action_it_has(told: Story, role: str) -> None:
 def test_the_consumers_role_needs_every_action_it_has(told: Story) -> None:
     name, granted = granted_to(told, CONSUMER, f"privatelink-autopilot-consumer-{PROVIDER}", "ConsumerRole")
 
-    assert granted - used_by(told, name, granted) == _ONLY_WHERE_ASKED.keys()
+    unused = granted - used_by(told, name, granted)
+    assert unused - _ONLY_WHERE_THE_ZONE_IS_GONE == _ONLY_WHERE_ASKED.keys()
 
 
 def granted_to(story: Story, account: str, stack: str, logical_id: str) -> tuple[str, set[str]]:

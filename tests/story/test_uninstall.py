@@ -62,8 +62,15 @@ def notifications(story: Story) -> list[tuple[str, str]]:
 
 
 def run(story: Story, commands: str) -> None:
-    """As a person in the provider's account, with nothing but AWS's own tools."""
-    path = f"{PROJECT}/.venv/development/bin:{os.environ['PATH']}"
+    """As a person in the provider's account, with nothing but AWS's own tools.
+
+    The AWS CLI's own script does not start from a path with a space in it.
+    """
+    aws = story.aws.directory / "bin" / "aws"
+    aws.parent.mkdir(exist_ok=True)
+    aws.write_text('#!/bin/sh\nexec python -m awscli "$@"\n')
+    aws.chmod(0o755)
+    path = f"{aws.parent}:{PROJECT}/.venv/development/bin:{os.environ['PATH']}"
     environment = {**story.aws.env(PROVIDER), "PATH": path, "HOME": os.environ["HOME"], "SAM_CLI_TELEMETRY": "0"}
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", commands], env=environment, capture_output=True, text=True, timeout=120
