@@ -111,7 +111,7 @@ class Mail:
         mail["To"], mail["Subject"], mail["Date"] = to, subject, formatdate()
         mail.set_content(f"{text}\n\n--\nYou receive this because {to} is subscribed to {topic['arn']}.\n", cte="8bit")
         name = f"{next(self._numbers):04d}-{re.sub('[^A-Za-z0-9]+', '-', subject).strip('-')[:60]}.eml"
-        partial = self._directory / f".{name}"
+        partial = self._directory / f"{name}.partial"
         partial.write_bytes(mail.as_bytes())
         partial.rename(self._directory / name)
         log.info("MAIL %s: %s", to, subject)

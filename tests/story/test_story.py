@@ -133,7 +133,8 @@ def test_a_message_that_nobody_can_read_ends_among_the_dead_letters_with_its_rea
     )
 
     assert letter[0]["Body"] == "a poem"
-    assert "a poem" in log_of(story)
+    # The container's log arrives when its call has ended.
+    wait_for("the reason", lambda: "a poem" in log_of(story))
 
 
 def test_the_first_mail_says_what_is_managed(story: Story) -> None:
