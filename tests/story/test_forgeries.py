@@ -104,10 +104,12 @@ def put(story: Story, account: str, source: str, detail_type: str, detail: Any, 
 
 
 def depth(story: Story, output: str) -> int:
+    """How many messages the queue holds, those in somebody's hands too."""
     sqs, name = story.aws.client("sqs", PROVIDER), outputs(story.aws)[output].rpartition(":")[2]
     url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
-    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
-    return int(found["Attributes"]["ApproximateNumberOfMessages"])
+    names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(found[name]) for name in names)
 
 
 @pytest.mark.parametrize("account", [CONSUMER, STRANGER])

@@ -55,6 +55,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         story.sweep()
         wait_for("REJECTED", lambda: story.mail_about("REJECTED", third))
         wait_for("INSTALLED", lambda: story.mail("INSTALLED"))
+        for role in ("DecideConnectionRole", "ConvergeDnsRole"):
+            name, _ = granted_to(story, PROVIDER, STACK, role)
+            wait_for(f"the dead letter of {name}", lambda which=name: "sqs:SendMessage" in actions_of(story, which))  # type: ignore[misc]
         yield story
 
 
@@ -96,5 +99,10 @@ def granted_to(story: Story, account: str, stack: str, logical_id: str) -> tuple
 
 def used_by(story: Story, role: str, granted: set[str]) -> set[str]:
     """Those of the granted actions, `kms:GenerateDataKey*` and the like, that the role was seen to use."""
-    seen = {decision.action for decision in story.aws.decisions(role=role, decision="allow")}
+    seen = actions_of(story, role)
     return {action for action in granted if any(fnmatchcase(used, action) for used in seen)}
+
+
+def actions_of(story: Story, role: str) -> set[str]:
+    """What the role was seen to do."""
+    return {decision.action for decision in story.aws.decisions(role=role, decision="allow")}
