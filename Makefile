@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Both install what they need on first use.
 .DELETE_ON_ERROR:
-.PHONY: help setup build demo test bench lint up down env redrive lock clean
+.PHONY: help setup build demo test bench soak lint up down env redrive lock clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON      ?= python3.13
@@ -17,6 +17,7 @@ help:
 	@echo "make demo    the main job, told as it happens, on a local AWS; everything is stopped at the end"
 	@echo "make test    lint, types, and every test"
 	@echo "make bench   calls, seconds, bytes and what a month costs, measured side by side in one run"
+	@echo "make soak    5,000 random sequences of consumers, people and faults, other ones each time (SEQUENCES=…, SEED=…)"
 	@echo "make up      a local AWS with both stacks, left running; make down stops it"
 	@echo "make -s env ACCOUNT=consumer   the exports that point the AWS CLI at it (provider, consumer, stranger)"
 	@echo "make redrive   dead letters, with their reasons, back into their queues; with your own AWS credentials (STACK=…)"
@@ -45,6 +46,10 @@ demo: build
 # Nothing else should run meanwhile.
 bench: build
 	@$(IN_DEVELOPMENT) python -m tests.bench
+
+# About an hour on two cores. The seed that it prints repeats a run.
+soak: $(DEVELOPMENT)/.ready
+	@$(IN_DEVELOPMENT) python -m tests.faults.soak $(or $(SEQUENCES),5000) $(SEED)
 
 up: build
 	@$(IN_DEVELOPMENT) python -m tests.local_aws up
