@@ -47,7 +47,7 @@ demo: build
 bench: build
 	@$(IN_DEVELOPMENT) python -m tests.bench
 
-# About an hour on two cores. The seed that it prints repeats a run.
+# A quarter of an hour or two. The seed that it prints repeats a run.
 soak: $(DEVELOPMENT)/.ready
 	@$(IN_DEVELOPMENT) python -m tests.faults.soak $(or $(SEQUENCES),5000) $(SEED)
 
