@@ -381,6 +381,24 @@ def test_an_entry_for_a_unit_cuts_off_whom_an_entry_of_its_own_still_admits() ->
     assert world.rows[ref].status is Status.REVOKED
 
 
+def test_the_names_of_a_connection_that_asks_for_a_decision_at_every_sweep_follow_the_tags() -> None:
+    """Its account's own entry seems to accept it again, which only Organizations can deny."""
+    world = World(FakeAutopilot(grace=timedelta(hours=1)))
+    unit = "ou-ab12-11111111"
+    placed = Owner(CONSUMER, units=(OrganizationalUnit(unit),), organization_id="o-a1b2c3d4e5")
+    world.autopilot.organization.owners[CONSUMER] = placed
+    vpc = world.aws.new_vpc(CONSUMER)
+    ref = ready(world, vpc)
+    world.allow(AllowlistEntry(EntryKey(unit), Action.BLOCK))
+    world.wait(HOUR)
+    assert world.rows[ref].acceptance.value is Acceptance.REVOKED
+    world.aws.tag(ref.service_id, autopilot_records="ledger")
+    world.wait(3 * HOUR)
+
+    assert world.aws.resolves(vpc, f"ledger.{ZONE}") == own_name(world, ref)
+    assert world.aws.resolves(vpc, API) == ""
+
+
 # Clocks
 
 

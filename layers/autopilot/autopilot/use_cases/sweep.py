@@ -165,13 +165,13 @@ class Sweep:
             if self.differences.ask_for_a_decision(service, connection, row, review):
                 seen_by = SeenBy.INSTALLATION if is_before else SeenBy.SWEEP
                 finding.to_decide.append(WakeUp.about(connection, seen_by))
-            elif row:
-                if self.differences.ask_for_dns(names, connection, row):
-                    finding.to_converge.append(WakeUp.about(connection, SeenBy.SWEEP))
-                if connection.state is AwsState.AVAILABLE and row.dns.names_due(self.clock(), self.grace):
-                    finding.leaving.append(row)
-                if stands(connection.state) and service.acceptance_required and review:
-                    hinging += [row] if review.hinges_on_units(row) else []
+            elif row and stands(connection.state) and service.acceptance_required and review:
+                hinging += [row] if review.hinges_on_units(row) else []
+            # Whatever is to be decided: a connection may ask for that at every sweep, and its names must not wait.
+            if row and self.differences.ask_for_dns(names, connection, row):
+                finding.to_converge.append(WakeUp.about(connection, SeenBy.SWEEP))
+            if row and connection.state is AwsState.AVAILABLE and row.dns.names_due(self.clock(), self.grace):
+                finding.leaving.append(row)
             # Also where an entry seems to accept it again: one for a unit may forbid it, which only decide_connection
             # finds out.
             if row and stands(connection.state) and service.acceptance_required and review:
