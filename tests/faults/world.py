@@ -297,9 +297,7 @@ class World:
         return self.requests if _ROUTES[call.operation] == "requests" else self.dns
 
     def _notified(self, notification: Notification) -> None:
-        body = json.dumps({"Type": "Notification", "Message": notification.body})
-        for queue in (self.requests, self.dns):
-            self._deliver(queue, body)
+        self._deliver(self.requests, json.dumps({"Type": "Notification", "Message": notification.body}))
 
     def _deliver(self, queue: SimulatedQueue, body: str) -> None:
         for seconds in self.deliveries:
