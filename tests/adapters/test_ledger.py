@@ -20,7 +20,7 @@ from autopilot.domain.connection import (
     NetworkInterface,
 )
 from autopilot.domain.disruption import Brake
-from autopilot.domain.failures import LedgerChangedMeanwhile
+from autopilot.domain.failures import LedgerChangedMeanwhile, UnreadableRow
 from autopilot.domain.report import GivenNotice
 from autopilot.use_cases.ports import Ledger
 from tests.adapters import real
@@ -48,6 +48,19 @@ class Subject:
         key = {"service_id": {"S": ref.service_id}, "endpoint_id": {"S": ref.endpoint_id}}
         item = self.dynamodb.get_item(TableName=real.LEDGER, Key=key)["Item"]
         return datetime.fromtimestamp(int(item["delete_at"]["N"]), UTC) if "delete_at" in item else None
+
+    def garble(self, ref: ConnectionRef) -> None:
+        """As somebody does who edits the row by hand, or a later version with words of its own."""
+        if isinstance(self.ledger, FakeLedger):
+            self.ledger.unreadable.add(ref)
+            return
+        self.dynamodb.update_item(
+            TableName=real.LEDGER,
+            Key={"service_id": {"S": ref.service_id}, "endpoint_id": {"S": ref.endpoint_id}},
+            UpdateExpression="SET dns.#value = :later",
+            ExpressionAttributeNames={"#value": "value"},
+            ExpressionAttributeValues={":later": {"S": "of-a-later-version"}},
+        )
 
     def allow_disruptions(self, allowed: int) -> None:
         """As a person does."""
@@ -203,6 +216,26 @@ def test_all_rows_of_a_service_are_read_page_by_page(ledger: Ledger, clock: Cloc
     assert [row.ref for row in ledger.rows_of(SERVICE)] == refs
 
 
+def rows_of(ledger: Ledger) -> list[LedgerRow]:
+    """Those of the service that can be read."""
+    return [row for row in ledger.rows_of(SERVICE) if isinstance(row, LedgerRow)]
+
+
+def test_a_row_that_nobody_can_read_is_named_and_hides_no_other(subject: Subject, clock: Clock) -> None:
+    refs = [ConnectionRef(SERVICE, f"vpce-{number:017x}") for number in range(3)]
+    for ref in refs:
+        subject.ledger.record_acceptance(replace(UNSEEN, connection=replace(CONNECTION, ref=ref)), held(clock))
+    subject.garble(refs[1])
+
+    first, garbled, last = subject.ledger.rows_of(SERVICE)
+    assert [getattr(row, "ref", None) for row in (first, garbled, last)] == refs
+    assert isinstance(garbled, UnreadableRow)
+    assert str(garbled).startswith(f"the ledger's row of {refs[1]} cannot be read (ValueError: ")
+    assert subject.ledger.rows(refs[::2]).keys() == set(refs[::2])
+    with pytest.raises(UnreadableRow, match="Mend it, or delete it"):
+        subject.ledger.rows(refs)
+
+
 def test_a_connection_is_found_by_its_endpoint(ledger: Ledger, clock: Clock) -> None:
     ledger.record_acceptance(UNSEEN, held(clock))
 
@@ -230,7 +263,7 @@ def test_what_was_reported_is_remembered_and_nothing_is_made_up(ledger: Ledger, 
     ledger.record_told(REF, "held")
     ledger.record_told(ConnectionRef(SERVICE, "vpce-0e1f2a3b4c5d6e702"), "ready")
 
-    assert [(row.ref, row.version, row.told) for row in ledger.rows_of(SERVICE)] == [(REF, 1, "held")]
+    assert [(row.ref, row.version, row.told) for row in rows_of(ledger)] == [(REF, 1, "held")]
 
 
 def test_a_row_remembers_when_it_was_written_and_marks_do_not_count(ledger: Ledger, clock: Clock) -> None:
@@ -241,7 +274,7 @@ def test_a_row_remembers_when_it_was_written_and_marks_do_not_count(ledger: Ledg
     ledger.record_repeat(REF, 1)
     ledger.record_reminded(REF, 1)
 
-    (row,) = ledger.rows_of(SERVICE)
+    (row,) = rows_of(ledger)
     assert (row.written_at, row.version) == (written_at, 1)
 
 
@@ -257,7 +290,7 @@ def test_a_report_is_asked_for_again_until_it_is_told_or_there_is_something_new(
         lambda: ledger.record_acceptance(row, row.acceptance.became(Acceptance.REJECTED, clock())),
     ):
         change()
-        asked += [found.repeats for found in ledger.rows_of(SERVICE)]
+        asked += [found.repeats for found in rows_of(ledger)]
 
     assert asked == [2, 0, 3, 0, 1, 0]
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from autopilot.domain.connection import AcceptanceFacet, ConnectionRef, Dns, DnsFacet, LedgerRow
 from autopilot.domain.disruption import Brake
-from autopilot.domain.failures import LedgerChangedMeanwhile
+from autopilot.domain.failures import LedgerChangedMeanwhile, UnreadableRow
 from autopilot.domain.report import GivenNotice, Notice, StatusChange, change_of
 from tests.fakes.calls import Calls
 from tests.fakes.clock import Clock
@@ -25,14 +25,20 @@ class FakeLedger:
         self._brake: Brake | None = None
         self._permitted: defaultdict[str, set[str]] = defaultdict(set)
         self.expiries: dict[ConnectionRef, datetime] = {}
+        self.unreadable: set[ConnectionRef] = set()
 
     def rows(self, refs: Collection[ConnectionRef]) -> Mapping[ConnectionRef, LedgerRow]:
         with self._calls.making("BatchGetItem", "Ledger"):
+            if garbled := self.unreadable.intersection(refs):
+                raise _unreadable(min(garbled))
             return {ref: self._rows[ref] for ref in refs if ref in self._rows}
 
-    def rows_of(self, service_id: str) -> Iterator[LedgerRow]:
+    def rows_of(self, service_id: str) -> Iterator[LedgerRow | UnreadableRow]:
         with self._calls.making("Query", service_id):
-            return iter([row for ref, row in sorted(self._rows.items()) if ref.service_id == service_id])
+            rows = sorted(self._rows.items())
+        for ref, row in rows:
+            if ref.service_id == service_id:
+                yield _unreadable(ref) if ref in self.unreadable else row
 
     def rows_in(self, owner: str, vpc_id: str | None = None) -> Sequence[LedgerRow]:
         with self._calls.making("Query", owner):
@@ -154,3 +160,7 @@ class FakeLedger:
         change = change_of(self._rows.get(row.ref), row)
         self._rows[row.ref] = row
         self._changes += [change] if change else []
+
+
+def _unreadable(ref: ConnectionRef) -> UnreadableRow:
+    return UnreadableRow(ref, ValueError("the test says so"))

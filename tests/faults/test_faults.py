@@ -471,6 +471,32 @@ def test_without_the_ledger_nobody_is_let_in_and_with_it_everybody_is(world: Wor
     assert world.rows[ref].status is Status.READY
 
 
+@pytest.mark.parametrize("is_mended", [True, False], ids=["mended", "deleted"])
+def test_a_row_that_nobody_can_read_stops_no_other_and_its_connection_is_left_as_it_is(
+    vpc: Vpc, world: World, is_mended: bool
+) -> None:
+    service_id, ledger = world.aws.service(), world.autopilot.ledger
+    ref = ready(world, vpc, service_id)
+    ledger.unreadable.add(ref)
+    world.wait(FEW_MINUTES)
+    other = world.aws.new_vpc(CONSUMER)
+    world.deliveries = LOST
+    found_by_the_sweep = requested(world, other, service_id)
+    world.wait(2 * FEW_MINUTES)
+    assert world.rows[found_by_the_sweep].status is Status.READY
+    assert world.aws.resolves(vpc, API) == own_name(world, ref)
+    world.aws.delete(ref)
+    world.wait(HOUR)
+    assert [type(error).__name__ for error in world.surprises].count("UnreadableRow") == len(world.surprises) > 0
+    assert world.rows[ref].status is Status.READY
+
+    ledger.unreadable.clear()
+    if not is_mended:
+        del ledger._rows[ref]
+    world.wait(HOUR)
+    assert world.aws.zones_in(vpc) == (set() if is_mended else {ZONE})
+
+
 # Messages
 
 

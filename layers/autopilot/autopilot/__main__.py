@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError
 
 from autopilot.aws.stack import NoSuchOutput
 from autopilot.cli import endpoint_policies, explain, redrive, status
-from autopilot.domain.failures import AwsCallFailed
+from autopilot.domain.failures import AwsCallFailed, UnreadableRow
 from autopilot.domain.mails import plain
 
 _COMMANDS = (status, explain, redrive, endpoint_policies)
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         complaints = given.run(given, _tell)
-    except (AwsCallFailed, BotoCoreError, NoSuchOutput) as failure:
+    except (AwsCallFailed, BotoCoreError, NoSuchOutput, UnreadableRow) as failure:
         complaints = [str(failure)]
     for complaint in complaints:
         print(plain(complaint), file=sys.stderr)

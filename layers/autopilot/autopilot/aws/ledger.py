@@ -22,11 +22,12 @@ from autopilot.aws.ledger_items import (
     read_brake,
     read_notice,
     read_row,
+    ref_of,
     serialize,
 )
 from autopilot.domain.connection import AcceptanceFacet, ConnectionRef, Dns, DnsFacet, LedgerRow
 from autopilot.domain.disruption import Brake
-from autopilot.domain.failures import LedgerChangedMeanwhile
+from autopilot.domain.failures import LedgerChangedMeanwhile, UnreadableRow
 from autopilot.domain.report import GivenNotice
 
 if TYPE_CHECKING:
@@ -58,15 +59,18 @@ class LedgerTable:
         found = map(read_row, batch_get(self._dynamodb, self._table, [key_of(ref) for ref in refs]))
         return {row.ref: row for row in found}
 
-    def rows_of(self, service_id: str) -> Iterator[LedgerRow]:
-        return map(read_row, self._query(service_id, is_consistent=False))
+    def rows_of(self, service_id: str) -> Iterator[LedgerRow | UnreadableRow]:
+        return map(_read, self._query(service_id, is_consistent=False))
 
-    def every_row(self) -> Iterator[LedgerRow]:
-        """Every connection's row, eventually consistent. It reads the whole table, so only a person asks for it."""
+    def every_row(self) -> Iterator[LedgerRow | UnreadableRow]:
+        """Every connection's row, eventually consistent; what cannot be read, as its error.
+
+        It reads the whole table, so only a person asks for it.
+        """
         pages = self._dynamodb.get_paginator("scan").paginate(TableName=self._table)
         with calling("Scan", self._table):
             for page in pages:
-                yield from map(read_row, filter(is_connection, page["Items"]))
+                yield from map(_read, filter(is_connection, page["Items"]))
 
     def rows_in(self, owner: str, vpc_id: str | None = None) -> Sequence[LedgerRow]:
         condition, values = "#owner = :owner", {":owner": serialize(owner)}
@@ -81,8 +85,7 @@ class LedgerTable:
         )
         with calling("Query", f"{self._table} for {owner}"):
             items = [item for page in pages for item in page["Items"]]
-        refs = [ConnectionRef(item["service_id"]["S"], item["endpoint_id"]["S"]) for item in items]
-        return tuple(self.rows(refs).values())
+        return tuple(self.rows([ref_of(item) for item in items]).values())
 
     def find(self, endpoint_id: str) -> ConnectionRef | None:
         with calling("Query", f"{self._table} for {endpoint_id}"):
@@ -93,7 +96,7 @@ class LedgerTable:
                 ExpressionAttributeValues={":endpoint": {"S": endpoint_id}},
             )
         found = filter(is_connection, answer["Items"])
-        return next((ConnectionRef(item["service_id"]["S"], endpoint_id) for item in found), None)
+        return next(map(ref_of, found), None)
 
     def record_acceptance(self, row: LedgerRow, facet: AcceptanceFacet) -> LedgerRow:
         return self._record(row, "acceptance", row.acceptance.value, facet)
@@ -251,6 +254,14 @@ class LedgerTable:
             except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
                 raise LedgerChangedMeanwhile(f"the {name} of {row.ref} is no longer {read}") from error
         return read_row(answer["Attributes"])
+
+
+def _read(item: Mapping[str, Any]) -> LedgerRow | UnreadableRow:
+    """Where many are read, one that nobody can read stops no other."""
+    try:
+        return read_row(item)
+    except UnreadableRow as unreadable:
+        return unreadable
 
 
 _UPDATE = (

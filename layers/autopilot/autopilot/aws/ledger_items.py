@@ -22,6 +22,7 @@ from autopilot.domain.connection import (
     NetworkInterface,
 )
 from autopilot.domain.disruption import Brake
+from autopilot.domain.failures import UnreadableRow
 from autopilot.domain.report import GivenNotice
 
 # What rows that are no connection's have in the place of a service id.
@@ -35,7 +36,19 @@ _deserialize = TypeDeserializer().deserialize
 
 
 def read_row(item: Mapping[str, Any]) -> LedgerRow:
-    """A row from an item or a stream's image, both in DynamoDB's own notation."""
+    """A row from an item or a stream's image, both in DynamoDB's own notation. Raises UnreadableRow."""
+    try:
+        return _row(item)
+    except (AttributeError, KeyError, TypeError, ValueError) as why:
+        raise UnreadableRow(ref_of(item), why) from why
+
+
+def ref_of(item: Mapping[str, Any]) -> ConnectionRef:
+    """The connection of an item or an index's entry, whatever else is in it."""
+    return ConnectionRef(item["service_id"]["S"], item["endpoint_id"]["S"])
+
+
+def _row(item: Mapping[str, Any]) -> LedgerRow:
     fields = {name: _deserialize(value) for name, value in item.items()}
     acceptance, dns = fields["acceptance"], fields["dns"]
     return LedgerRow(

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from autopilot.cli.command import Commands, Tell, ledger_of, stack_of, stack_options
 from autopilot.cli.explain import title_of
 from autopilot.domain.connection import LedgerRow, Status
+from autopilot.domain.failures import UnreadableRow
 from autopilot.domain.report import StatusChange, reason_of
 
 _LONGEST_REASON = 80
@@ -67,7 +68,8 @@ def add_to(commands: Commands) -> None:
 
 def run(given: argparse.Namespace, tell: Tell) -> Sequence[str]:
     ledger = ledger_of(stack_of(given))
-    rows = ledger.rows_in(given.account) if given.account else ledger.every_row()
+    every = list(ledger.rows_in(given.account) if given.account else ledger.every_row())
+    rows = [row for row in every if not isinstance(row, UnreadableRow)]
     for line in listed(row for row in rows if not given.status or row.status in given.status):
         tell(line)
-    return []
+    return [str(row) for row in every if isinstance(row, UnreadableRow)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from autopilot.domain.connection import ConnectionRef
+
 
 class AwsCallFailed(Exception):
     """An AWS call did not do what was asked. It is tried again; the code tells why."""
@@ -75,6 +77,20 @@ _REFUSALS = frozenset(
 
 class LedgerChangedMeanwhile(Exception):
     """Another run wrote this connection's facet between our read and our write; look again."""
+
+
+class UnreadableRow(Exception):
+    """A row of the ledger is not as this version writes it: somebody edited it, or a later version wrote it.
+
+    Not an AwsCallFailed, so that in a batch it fails alone.
+    """
+
+    def __init__(self, ref: ConnectionRef, why: Exception) -> None:
+        super().__init__(
+            f"the ledger's row of {ref} cannot be read ({type(why).__name__}: {why}); expected a row as this version "
+            "writes it. Mend it, or delete it: it is made anew then, as of a connection that stood before"
+        )
+        self.ref = ref
 
 
 class NoConsumerRole(Exception):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from autopilot.domain.connection import LedgerRow
+from autopilot.domain.failures import UnreadableRow
 from autopilot.domain.service import EndpointService
 from autopilot.domain.wake_up import WakeUp
 from autopilot.use_cases.notices import Takeover
@@ -18,7 +19,7 @@ class Finding:
 
     held, untold: how many wait for a person, and of how many the last report was lost. revoked: those that are to be
     disconnected. leaving: those with names to be taken away while they work. stuck: those that should have come
-    further by now.
+    further by now. unreadable: rows of the ledger that nobody can read; their connections are left as they are.
     """
 
     service: EndpointService
@@ -31,6 +32,7 @@ class Finding:
     revoked: list[LedgerRow] = field(default_factory=list)
     leaving: list[LedgerRow] = field(default_factory=list)
     stuck: list[LedgerRow] = field(default_factory=list)
+    unreadable: list[UnreadableRow] = field(default_factory=list)
     takeover: Takeover | None = None
 
 

@@ -18,6 +18,7 @@ from autopilot.domain.connection import (
 from autopilot.domain.disruption import Brake
 from autopilot.domain.dns_plan import HostedZone, Record, RecordChange
 from autopilot.domain.endpoint import Endpoint
+from autopilot.domain.failures import UnreadableRow
 from autopilot.domain.listener import LoadBalancer
 from autopilot.domain.mails import Mail
 from autopilot.domain.network import Network
@@ -109,10 +110,13 @@ class Ledger(Protocol):
     """What Autopilot knows of each connection. Every method raises AwsCallFailed."""
 
     def rows(self, refs: Collection[ConnectionRef]) -> Mapping[ConnectionRef, LedgerRow]:
-        """The rows of these connections, consistently read; a connection without a row is left out."""
+        """The rows of these connections, consistently read; a connection without a row is left out.
 
-    def rows_of(self, service_id: str) -> Iterator[LedgerRow]:
-        """Every row of a service, eventually consistent."""
+        Raises UnreadableRow.
+        """
+
+    def rows_of(self, service_id: str) -> Iterator[LedgerRow | UnreadableRow]:
+        """Every row of a service, eventually consistent; one that nobody can read, as its error."""
 
     def rows_in(self, owner: str, vpc_id: str | None = None) -> Sequence[LedgerRow]:
         """The rows of an account, of one VPC or of all; which they are is eventually consistent."""

@@ -12,8 +12,8 @@ from aws_lambda_powertools import Logger
 
 from autopilot.domain.acceptance import stands
 from autopilot.domain.allowlist import EntryKey, Listing, is_account, is_endpoint
-from autopilot.domain.connection import Acceptance, AwsState, Connection, LedgerRow, Status
-from autopilot.domain.failures import AwsCallFailed
+from autopilot.domain.connection import Acceptance, AwsState, Connection, ConnectionRef, LedgerRow, Status
+from autopilot.domain.failures import AwsCallFailed, UnreadableRow
 from autopilot.domain.listener import LoadBalancer
 from autopilot.domain.mode import Mode
 from autopilot.domain.organization import is_wide
@@ -31,6 +31,8 @@ from autopilot.use_cases.service_names import ServiceNames
 from autopilot.use_cases.service_permissions import ServicePermissions
 
 logger = Logger(child=True)
+
+type Failures = list[AwsCallFailed | UnreadableRow]
 
 # Only Organizations can tell whether an account is still in its unit, and it answers a few calls a second.
 _MOST_PLACES_A_SWEEP = 100
@@ -68,9 +70,9 @@ class Sweep:
     def __call__(self) -> Counter[str]:
         """How many connections were listed and how many need a look.
 
-        What cannot be read does not stop the rest; its AwsCallFailed is raised at the end.
+        What cannot be read does not stop the rest; its AwsCallFailed or UnreadableRow is raised at the end.
         """
-        failures: list[AwsCallFailed] = []
+        failures: Failures = []
         services, told = self.services.all(), self.notices.told()
         ours = [service for service in services if service.managed and not service.problem]
         listing = self._listing(failures)
@@ -84,6 +86,7 @@ class Sweep:
             except AwsCallFailed as failure:
                 logger.warning(str(failure), extra={"service_id": service.service_id})
                 failures.append(failure)
+        failures += [row for finding in findings for row in finding.unreadable]
         # Where something could not be read, nobody knows how many they are: none is disrupted then.
         stop = None if failures else self.braking(findings)
         counts = counts_of(findings)
@@ -140,7 +143,7 @@ class Sweep:
         if failures:
             raise failures[0]
 
-    def _listing(self, failures: list[AwsCallFailed]) -> Listing | None:
+    def _listing(self, failures: Failures) -> Listing | None:
         try:
             return self.allowlist.listing()
         except AwsCallFailed as failure:
@@ -151,7 +154,8 @@ class Sweep:
     def _look(self, service: EndpointService, review: Review | None, *, is_new: bool) -> Finding:
         finding = Finding(service)
         names = self._names_of(service)
-        unlisted = {row.ref: row for row in self.ledger.rows_of(service.service_id)}
+        unlisted = self._known(service, finding)
+        untouchable = {unreadable.ref for unreadable in finding.unreadable}
         stood_before = [row for row in unlisted.values() if row.seen_by == SeenBy.INSTALLATION]
         is_settled = all(self._is_settled(row) for row in stood_before)
         hinging: list[LedgerRow] = []
@@ -159,6 +163,8 @@ class Sweep:
         for connection in self.services.connections(service.service_id):
             finding.listed += 1
             finding.standing += stands(connection.state)
+            if connection.ref in untouchable:
+                continue
             row = unlisted.pop(connection.ref, None)
             is_before = is_new and row is None and stands(connection.state)
             is_settled = is_settled and not is_before
@@ -188,6 +194,17 @@ class Sweep:
         ]
         finding.takeover = Takeover(service, stood_before, is_settled) if is_new else None
         return finding
+
+    def _known(self, service: EndpointService, finding: Finding) -> dict[ConnectionRef, LedgerRow]:
+        """The service's rows, and among the findings those that nobody can read."""
+        known: dict[ConnectionRef, LedgerRow] = {}
+        for row in self.ledger.rows_of(service.service_id):
+            if isinstance(row, UnreadableRow):
+                logger.error(str(row), extra={"service_id": service.service_id})
+                finding.unreadable.append(row)
+            else:
+                known[row.ref] = row
+        return known
 
     def _enqueue(self, queue: Queue, wake_ups: Sequence[WakeUp]) -> int:
         """Send as many as the queue has room for, and say how many were left out.
@@ -222,7 +239,7 @@ class Sweep:
             logger.warning(f"{failure}; its certificates are not looked at", extra={"service_id": service.service_id})
             return ()
 
-    def _unheard(self, failures: list[AwsCallFailed]) -> Sequence[str] | None:
+    def _unheard(self, failures: Failures) -> Sequence[str] | None:
         try:
             return self.audience.unheard()
         except AwsCallFailed as failure:
@@ -230,7 +247,7 @@ class Sweep:
             failures.append(failure)
             return None
 
-    def _keep_notifications(self, ours: Sequence[EndpointService], failures: list[AwsCallFailed]) -> None:
+    def _keep_notifications(self, ours: Sequence[EndpointService], failures: Failures) -> None:
         try:
             self.notifications.keep(ours)
         except AwsCallFailed as failure:
