@@ -343,7 +343,9 @@ class Deployment(RuleBasedStateMachine):
         for endpoint_id in endpoint_ids:
             ref, state = ConnectionRef(service_id, endpoint_id), self.world.state(endpoint_id)
             is_accept = operation == ANSWERS[0]
-            if not is_ours:
+            if not is_ours and is_accept and self.is_taken_for_ours(ref):
+                self.accepted_by_us.add(endpoint_id)
+            elif not is_ours:
                 self.touched_by_people.add(endpoint_id)
             elif is_accept and state in self.acceptable:
                 self.accepted_by_us.add(endpoint_id)
@@ -514,6 +516,11 @@ class Deployment(RuleBasedStateMachine):
 
     def in_state(self, *states: AwsState) -> list[ConnectionRef]:
         return [ref for ref in self.refs if self.world.state(ref.endpoint_id) in states]
+
+    def is_taken_for_ours(self, ref: ConnectionRef) -> bool:
+        """Whether nobody could tell a person's Accept from ours: we had meant to, and nothing tells of the person's."""
+        row = self.world.rows.get(ref)
+        return row is not None and row.acceptance.value is Acceptance.ACCEPTING and self.world.deliveries == LOST
 
     def is_ours(self, ref: ConnectionRef) -> bool:
         return ref.endpoint_id in self.accepted_by_us and ref.endpoint_id not in self.touched_by_people
