@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 from autopilot.cli.status import listed
@@ -57,6 +60,21 @@ def test_what_has_no_status_yet_is_told_too() -> None:
 
     assert list(listed([undecided]))[-1] == "1 connections: 1 under-way"
     assert list(listed([replace(undecided, dns=replace(undecided.dns, would="x"))]))[-1] == "1 connections: 1 observed"
+
+
+def test_a_reader_who_has_seen_enough_ends_the_command_without_a_word() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    one_line = (
+        "import sys\n"
+        "from autopilot import __main__ as commands\n"
+        "commands.status.run = lambda given, tell: tell('a line') or []\n"
+        "sys.exit(commands.main(['status']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", one_line], stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_nothing_is_a_sentence() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -21,6 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         complaints = given.run(given, _tell)
+    except BrokenPipeError:
+        # Whoever reads, `head` perhaps, has seen enough. What is left over must not be written at the end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (AwsCallFailed, BotoCoreError, NoSuchOutput, UnreadableRow) as failure:
         complaints = [str(failure)]
     for complaint in complaints:
