@@ -92,6 +92,8 @@ class Deployment(RuleBasedStateMachine):
         self.vpc_of: dict[str, Vpc] = {}
         self.accepted_by_us: set[str] = set()
         self.touched_by_people: set[str] = set()
+        self.is_in_the_midst = False
+        self.answered_in_the_midst: dict[str, int] = {}
         self.foreign_zones: dict[str, Vpc] = {}
         self.shared_zones: set[str] = set()
         self.foreign_records: dict[tuple[str, str], str] = {}
@@ -343,10 +345,11 @@ class Deployment(RuleBasedStateMachine):
         for endpoint_id in endpoint_ids:
             ref, state = ConnectionRef(service_id, endpoint_id), self.world.state(endpoint_id)
             is_accept = operation == ANSWERS[0]
-            if not is_ours and is_accept and self.is_taken_for_ours(ref):
-                self.accepted_by_us.add(endpoint_id)
-            elif not is_ours:
-                self.touched_by_people.add(endpoint_id)
+            if not is_ours:
+                self.answer_of_a_person(ref, is_accept=is_accept)
+            elif self.answered_in_the_midst.get(endpoint_id) == self.world.invocations:
+                # EC2 takes no condition along: between our look and our answer a person may be faster.
+                continue
             elif is_accept and state in self.acceptable:
                 self.accepted_by_us.add(endpoint_id)
                 if state is AwsState.REJECTED:
@@ -517,10 +520,14 @@ class Deployment(RuleBasedStateMachine):
     def in_state(self, *states: AwsState) -> list[ConnectionRef]:
         return [ref for ref in self.refs if self.world.state(ref.endpoint_id) in states]
 
-    def is_taken_for_ours(self, ref: ConnectionRef) -> bool:
-        """Whether nobody could tell a person's Accept from ours: we had meant to, and nothing tells of the person's."""
+    def answer_of_a_person(self, ref: ConnectionRef, *, is_accept: bool) -> None:
+        if self.is_in_the_midst:
+            self.answered_in_the_midst[ref.endpoint_id] = self.world.invocations
         row = self.world.rows.get(ref)
-        return row is not None and row.acceptance.value is Acceptance.ACCEPTING and self.world.deliveries == LOST
+        is_intended = self.is_in_the_midst or (row and row.acceptance.value is Acceptance.ACCEPTING)
+        # Nobody can tell a person's Accept from ours where we mean to accept and nothing tells of the person's.
+        is_taken_for_ours = is_accept and is_intended and self.world.deliveries == LOST
+        (self.accepted_by_us if is_taken_for_ours else self.touched_by_people).add(ref.endpoint_id)
 
     def is_ours(self, ref: ConnectionRef) -> bool:
         return ref.endpoint_id in self.accepted_by_us and ref.endpoint_id not in self.touched_by_people
@@ -633,9 +640,9 @@ class Deployment(RuleBasedStateMachine):
 
     def as_nobody(self, act: Callable[[], None]) -> None:
         """A person acts while a function runs."""
-        running, self.world.running = self.world.running, None
+        running, self.world.running, self.is_in_the_midst = self.world.running, None, True
         act()
-        self.world.running = running
+        self.world.running, self.is_in_the_midst = running, False
 
     def place(self, account: str, is_in_unit: bool) -> None:
         units = (OrganizationalUnit(UNIT, "Workloads"),) if is_in_unit else ()

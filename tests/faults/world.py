@@ -143,7 +143,7 @@ class Report:
 class World:
     """deliveries: after how many seconds each event arrives, once for each; none is lost. skews: of the functions'
     clocks, in seconds. sweep_seconds: between two sweeps. refuses: endpoints that EC2's next Accept or Reject does not
-    take. deeds: every Accept and Reject, in order. surprises: errors that no use case should raise.
+    take. running: the function that runs, and invocations: how many there were. surprises: errors that no use case should raise.
     """
 
     autopilot: FakeAutopilot = field(default_factory=FakeAutopilot)
@@ -156,6 +156,7 @@ class World:
     surprises: list[Exception] = field(default_factory=list)
     lost: list[StatusChange | Notice] = field(default_factory=list)
     running: str | None = None
+    invocations: int = 0
 
     def __post_init__(self) -> None:
         autopilot, self.clock, self.calls = self.autopilot, self.autopilot.clock, self.autopilot.calls
@@ -244,6 +245,7 @@ class World:
         """One invocation, with its own clock; whether it came to its end."""
         before, clock = self.running, self.autopilot.clock
         self.running = function
+        self.invocations += 1
         if function in self.skews:
             self.autopilot.clock = SkewedClock(self.clock, self.skews[function])
         self.calls.revive()
