@@ -323,6 +323,19 @@ def test_a_person_who_accepts_while_we_do_is_no_harm(world: World, vpc: Vpc) -> 
     assert row.acceptance.answered_by == f"arn:aws:iam::{PROVIDER}:root"
 
 
+def test_a_persons_accept_is_remembered_although_a_describe_leaves_the_connection_out(world: World, vpc: Vpc) -> None:
+    world.calls.refused[ACCEPT] = "InternalError"
+    ref = requested(world, vpc)
+    world.wait(3)
+    assert world.rows[ref].acceptance.value is Acceptance.ACCEPTING
+
+    world.aws.accept(ref)
+    world.show(ref, 60, is_listed=False)
+    world.calls.refused.clear()
+    world.wait(FEW_MINUTES)
+    assert (world.rows[ref].status, world.rows[ref].acceptance.value) == (Status.READY, Acceptance.ADOPTED)
+
+
 # The consumer's role
 
 

@@ -143,7 +143,8 @@ class Report:
 class World:
     """deliveries: after how many seconds each event arrives, once for each; none is lost. skews: of the functions'
     clocks, in seconds. sweep_seconds: between two sweeps. refuses: endpoints that EC2's next Accept or Reject does not
-    take. running: the function that runs, and invocations: how many there were. surprises: errors that no use case should raise.
+    take. running: the function that runs. invocations: of all functions, so far. surprises: errors that no use case
+    should raise.
     """
 
     autopilot: FakeAutopilot = field(default_factory=FakeAutopilot)

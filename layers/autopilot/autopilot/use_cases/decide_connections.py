@@ -150,9 +150,12 @@ class DecideConnections:
         refs: Mapping[str, ConnectionRef],
         rows: Mapping[ConnectionRef, LedgerRow],
     ) -> None:
-        """What is not listed is not listed yet, or no longer when the ledger knows it: then its DNS is to go."""
+        """What is not listed is not listed yet, or no longer when the ledger knows it: then its DNS is to go.
+
+        A describe may leave out what stands, and that a person answered is told once: that waits until it is listed.
+        """
         known = {endpoint: rows[refs[endpoint]] for endpoint in unlisted if refs[endpoint] in rows}
-        self._wakes.put_back(wake_up for endpoint, wake_up in unlisted.items() if endpoint not in known)
+        self._wakes.put_back(wake_up for e, wake_up in unlisted.items() if e not in known or wake_up.answer)
         self._wakes.dns((WakeUp.about(known[e].connection, unlisted[e].seen_by), 0) for e in known)
 
     def _decide(self, looks: Sequence[Look]) -> list[Decided]:
