@@ -359,6 +359,20 @@ def test_names_that_were_written_before_the_role_went_are_removed_once_it_is_bac
     assert world.aws.zones_in(vpc) == set()
 
 
+def test_names_that_left_the_tags_while_the_role_was_gone_are_removed_once_it_is_back(vpc: Vpc, world: World) -> None:
+    ref = ready(world, vpc)
+    take_role(world)
+    world.aws.tag(ref.service_id, autopilot_zone=None, autopilot_records=None)
+    world.wait(2 * HOUR)
+    assert world.rows[ref].status is Status.DNS_BLOCKED
+    assert f"although no names are declared any more: {API} -> " in world.rows[ref].dns.reason
+
+    world.autopilot.consumers.roles.add(CONSUMER)
+    world.wait(2 * DAY)
+    assert world.aws.zones_in(vpc) == set()
+    assert world.rows[ref].dns.value is Dns.UNDECLARED
+
+
 @pytest.mark.parametrize("is_told", [True, False])
 def test_a_role_that_is_gone_for_a_day_costs_its_account_names_and_nobody_else(world: World, is_told: bool) -> None:
     service_id = world.aws.service()

@@ -174,17 +174,19 @@ class ConvergeDns:
 
         With nobody to ask, only that it stays off the provider's list tells that it is gone.
         """
-        facet = self.endpoint_dns.facet
+        facet, dns = self.endpoint_dns.facet, look.known.dns
+        behind = arrows(dns.records) if dns.value not in (Dns.ABSENT, Dns.CONSUMERS_OWN) else ""
         if look.listed and look.listed.state is AwsState.AVAILABLE:
+            if not look.service.declares_names and behind:
+                reason = f"{refusal}, so these stay in {dns.vpc_id} although no names are declared any more: {behind}"
+                return facet(look, Dns.BLOCKED, reason)
             if not look.service.declares_names:
                 return facet(look, Dns.UNDECLARED, NO_NAMES)
             return facet(look, Dns.NO_ROLE, f"{refusal}, so no names were written", **self._by_hand(look))
         if look.is_missing_just_now:
             return None
-        dns = look.known.dns
-        if dns.records and dns.value not in (Dns.ABSENT, Dns.CONSUMERS_OWN):
-            reason = f"{refusal}, so these stay behind in {dns.vpc_id}: {arrows(dns.records)}"
-            return facet(look, Dns.BLOCKED, reason)
+        if behind:
+            return facet(look, Dns.BLOCKED, f"{refusal}, so these stay behind in {dns.vpc_id}: {behind}")
         return facet(look, Dns.ABSENT, f"the endpoint is {look.gone.state}; there was no DNS of ours to remove")
 
     def _by_hand(self, look: DnsLook) -> dict[str, object]:
