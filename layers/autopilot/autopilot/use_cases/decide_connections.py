@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import batched
 
@@ -48,13 +48,15 @@ class DecideConnections:
     unlisted: Verdict
     on_revoked: OnRevoked
     clock: Callable[[], datetime]
+    _put_back: set[tuple[str | None, str | None]] = field(default_factory=set, init=False)
 
     @property
     def _wakes(self) -> Wakes:
-        return Wakes(self.requests_queue, self.dns_queue)
+        return Wakes(self.requests_queue, self.dns_queue, self._put_back)
 
     def __call__(self, wake_ups: Collection[WakeUp]) -> Outcome:
         """Act on the truth behind each wake-up. A failing service fails its own wake-ups only."""
+        self._put_back.clear()
         try:
             groups = list(self._by_service(wake_ups))
         except AwsCallFailed as failure:
