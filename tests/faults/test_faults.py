@@ -200,6 +200,24 @@ def test_whenever_the_sweep_comes_in_between_the_end_is_the_same(begin: Callable
         assert flow.end() == end, f"before call {number}, {call}"
 
 
+@pytest.mark.parametrize("code", ["InternalError", "RequestLimitExceeded", "AccessDenied"])
+@pytest.mark.parametrize(
+    "operation", ["BatchGetItem", "DescribeVpcEndpointConnections", "SendMessageBatch", "UpdateItem", ACCEPT]
+)
+@pytest.mark.parametrize("also", ["nothing", "DescribeAccount"])
+def test_one_message_never_becomes_two_however_long_it_lasts(operation: str, code: str, also: str) -> None:
+    """What waits is put back and what fails comes again; what did both would soon be thousands."""
+    world = World(sweep_seconds=DAY)
+    service_id, vpc = world.aws.service(), world.aws.new_vpc(CONSUMER)
+    world.calls.refused |= {also: "InternalError", operation: code}
+    for _ in range(5):
+        requested(world, vpc, service_id)
+    events_and_notifications = 10
+    for _ in range(200):
+        world.wait(5)
+        assert len(world.requests.messages) <= events_and_notifications
+
+
 def test_a_flow_makes_calls_of_all_kinds() -> None:
     """That the tests above break what they mean to."""
     made = {call for begin in FLOWS for call in undisturbed(begin())[0]}

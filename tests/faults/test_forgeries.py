@@ -554,7 +554,7 @@ def test_a_monstrous_message_is_a_dead_letter_at_once_and_stops_no_other(world: 
     assert str(unreadable.value).isprintable()
 
 
-def test_a_notification_full_of_ids_decides_what_waits_and_nothing_else(world: World) -> None:
+def test_a_notification_full_of_ids_decides_what_waits_and_costs_no_more_than_another(world: World) -> None:
     service_id = world.aws.service()
     ref = world.aws.endpoint(service_id, world.aws.new_vpc(CONSUMER))
     others = " ".join(f"vpce-{number:017x}" for number in range(11_000))
@@ -566,3 +566,4 @@ def test_a_notification_full_of_ids_decides_what_waits_and_nothing_else(world: W
     assert world.rows.keys() == {ref}
     assert world.rows[ref].acceptance.value is Acceptance.ACCEPTED
     assert world.calls.made.count("DescribeVpcEndpointConnections") == 1
+    assert not world.requests.messages

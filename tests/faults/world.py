@@ -35,6 +35,8 @@ SWEEP_SECONDS = 300
 _STREAM_SECONDS = 30
 _MOST_REPORTS = 11
 _BATCH = 10
+# A message that became two would be thousands before an outage ends, and a test of one would not.
+_MOST_MESSAGES = 500
 _ROUTES = {
     "CreateVpcEndpoint": "requests",
     **dict.fromkeys((*ANSWERS, "CreateTags", "DeleteTags"), "requests"),
@@ -181,6 +183,8 @@ class World:
         while (at := self._next_at()) <= until:
             self.clock.now = max(at, self.clock.now)
             self._do_next()
+            messages = len(self.requests.messages) + len(self.dns.messages)
+            assert messages < _MOST_MESSAGES, f"{messages} messages wait, and become more"
         self.clock.now = until
 
     @property

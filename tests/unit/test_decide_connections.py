@@ -709,6 +709,23 @@ def test_who_is_told_to_slow_down_waits_and_has_not_failed(autopilot: FakeAutopi
     assert list(autopilot.decide(tired).failed) == [tired]
 
 
+def test_all_wake_ups_about_one_connection_wait_as_one_that_says_who_answered(autopilot: FakeAutopilot) -> None:
+    ref = autopilot.aws.endpoint(autopilot.aws.service(), autopilot.aws.new_vpc(CONSUMER))
+    autopilot.calls.refused["DescribeVpcEndpointConnections"] = "RequestLimitExceeded"
+    told = replace(event(ref), answer=Answer(accepted=True, by="a person"))
+
+    assert not autopilot.decide(event(ref).put_back(), told, event(ref), notification(ref)).failed
+    assert autopilot.requests_queue.sent == [(told.put_back(), 5)]
+
+
+def test_what_waits_and_then_fails_comes_again_once(autopilot: FakeAutopilot) -> None:
+    ref = autopilot.aws.endpoint(autopilot.aws.service(), autopilot.aws.new_vpc(CONSUMER))
+    autopilot.calls.refused |= {"DescribeAccount": "InternalError", "UpdateItem": "InternalError"}
+
+    assert list(autopilot.decide(event(ref)).failed) == [event(ref)]
+    assert not autopilot.requests_queue.sent
+
+
 def test_what_cannot_even_be_put_back_has_failed(autopilot: FakeAutopilot) -> None:
     ref = autopilot.aws.endpoint(autopilot.aws.service(), autopilot.aws.new_vpc(CONSUMER))
     autopilot.calls.refused |= {"AcceptVpcEndpointConnections": "Throttling", "SendMessageBatch": "InternalError"}

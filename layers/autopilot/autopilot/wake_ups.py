@@ -25,6 +25,8 @@ _IDS_IN_TEXT = re.compile(rf"(?:{_SERVICE_ID.pattern}|{_ENDPOINT_ID.pattern})(?!
 _ARN = re.compile(r"arn:[a-z-]+:(?:iam|sts)::([0-9]{12}):.+", re.DOTALL)
 _EXCERPT_LENGTH = 200
 _LONGEST_NAME = 200
+# A notification is about one connection. Of one that named thousands each would be looked for, for minutes.
+_MOST_IDS_IN_TEXT = 10
 
 type _Fields = Mapping[str, object]
 
@@ -90,11 +92,16 @@ def _own(message: _Fields) -> WakeUp:
 
 
 def _of_notification(text: str) -> tuple[WakeUp, ...]:
-    """Each endpoint that the text names, with its service if the text names exactly one."""
+    """Each endpoint that the text names, with its service if the text names exactly one.
+
+    One that names too many ids to be AWS's says no more than that something changed.
+    """
     ids = dict.fromkeys(_IDS_IN_TEXT.findall(text))
     services = [found for found in ids if found.startswith("vpce-svc-")]
     endpoints = [found for found in ids if not found.startswith("vpce-svc-")]
     service = services[0] if len(services) == 1 else None
+    if len(ids) > _MOST_IDS_IN_TEXT:
+        endpoints, services = [], [service] if service else []
     pairs = [(service, endpoint) for endpoint in endpoints] or [(found, None) for found in services] or [(None, None)]
     return tuple(WakeUp(*pair, account=None, region=None, seen_by=SeenBy.NOTIFICATION) for pair in pairs)
 

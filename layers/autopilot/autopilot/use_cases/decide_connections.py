@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import batched
 
@@ -20,9 +20,9 @@ from autopilot.domain.organization import Owner, Placement
 from autopilot.domain.service import EndpointService
 from autopilot.domain.wake_up import Answer, SeenBy, WakeUp
 from autopilot.use_cases.answers import Answers
-from autopilot.use_cases.looks import SWEPT, Decided, Look, Outcome
+from autopilot.use_cases.looks import Decided, Look, Outcome
 from autopilot.use_cases.ports import Allowlist, EndpointServices, Ledger, Organization, Queue
-from autopilot.use_cases.wakes import Wakes
+from autopilot.use_cases.wakes import Wakes, by_endpoint
 
 logger = Logger(child=True)
 
@@ -48,36 +48,36 @@ class DecideConnections:
     unlisted: Verdict
     on_revoked: OnRevoked
     clock: Callable[[], datetime]
-    _put_back: set[tuple[str | None, str | None]] = field(default_factory=set, init=False)
-
-    @property
-    def _wakes(self) -> Wakes:
-        return Wakes(self.requests_queue, self.dns_queue, self._put_back)
 
     def __call__(self, wake_ups: Collection[WakeUp]) -> Outcome:
         """Act on the truth behind each wake-up. A failing service fails its own wake-ups only."""
-        self._put_back.clear()
         try:
             groups = list(self._by_service(wake_ups))
         except AwsCallFailed as failure:
             return Outcome(dict.fromkeys(wake_ups, failure))
         outcome = Outcome()
-        answers = Answers(self.services, self.ledger, self._wakes, self.mode, self.clock, outcome)
         for service, group in groups:
+            wakes = self._wakes()
             try:
-                self._look(service, group, answers)
+                self._look(service, group, Answers(self.services, self.ledger, wakes, self.mode, self.clock, outcome))
+                wakes.send_what_waits()
             except AwsCallFailed as failure:
                 logger.warning(str(failure), extra={"service_id": service.service_id})
                 outcome.failed |= dict.fromkeys(self._failed(group, failure), failure)
         return outcome
+
+    def _wakes(self) -> Wakes:
+        return Wakes(self.requests_queue, self.dns_queue)
 
     def _failed(self, group: Sequence[WakeUp], failure: AwsCallFailed) -> Sequence[WakeUp]:
         """Who is told to slow down waits; five failures in a row would make a dead letter of it."""
         if not failure.is_throttling:
             return group
         waiting = [wake_up for wake_up in group if wake_up.service_id and not wake_up.has_waited_long_enough]
+        wakes = self._wakes()
+        wakes.put_back(waiting)
         try:
-            self._wakes.put_back(waiting)
+            wakes.send_what_waits()
         except AwsCallFailed:
             return group
         return [wake_up for wake_up in group if wake_up not in waiting]
@@ -99,26 +99,29 @@ class DecideConnections:
             known = self.services.find(service_id)
             if known is None or not known.managed:
                 logger.info("not a managed service; dropped", extra={"service_id": service_id})
-            elif known.problem:
-                # Whoever mends the tags should not have to wait for the next sweep.
-                logger.warning(known.problem, extra={"service_id": service_id})
-                self._wakes.put_back(group)
             else:
                 yield known, group
 
     def _look(self, service: EndpointService, group: Sequence[WakeUp], answers: Answers) -> None:
-        by_endpoint = _by_endpoint(group)
-        connections = self._described(service, group, set(by_endpoint))
-        refs = {endpoint: ConnectionRef(service.service_id, endpoint) for endpoint in {*connections, *by_endpoint}}
+        wakes = answers.wakes
+        if service.problem:
+            # Whoever mends the tags should not have to wait for the next sweep.
+            logger.warning(service.problem, extra={"service_id": service.service_id})
+            wakes.put_back(group)
+            return
+        woken = by_endpoint(group)
+        connections = self._described(service, group, set(woken))
+        refs = {endpoint: ConnectionRef(service.service_id, endpoint) for endpoint in {*connections, *woken}}
         rows = self.ledger.rows(refs.values())
-        self._pass_over({e: wake_up for e, wake_up in by_endpoint.items() if e not in connections}, refs, rows)
+        self._pass_over({e: wake_up for e, wake_up in woken.items() if e not in connections}, refs, rows, wakes)
         looks = []
         for endpoint, connection in connections.items():
-            wake_up, known = by_endpoint.get(endpoint), rows.get(refs[endpoint])
+            wake_up, known = woken.get(endpoint), rows.get(refs[endpoint])
             row = _row(service, connection, known, (wake_up or group[0]).seen_by)
             looks.append(Look(row, wake_up, known.connection.state if known else None))
         undecided = [look for look in looks if asks_for_a_decision(look.row, service, look.is_swept, self.clock())]
         decided = self._decide(undecided)
+        wakes.put_back(look.next_wake_up for look in decided if look.owner.placement is Placement.FAILED)
         for chosen_step in Step:
             chosen = [look for look in decided if look.step is chosen_step]
             for some in batched(chosen, _MOST_AT_ONCE, strict=False):
@@ -151,14 +154,15 @@ class DecideConnections:
         unlisted: Mapping[str, WakeUp],
         refs: Mapping[str, ConnectionRef],
         rows: Mapping[ConnectionRef, LedgerRow],
+        wakes: Wakes,
     ) -> None:
         """What is not listed is not listed yet, or no longer when the ledger knows it: then its DNS is to go.
 
         A describe may leave out what stands, and that a person answered is told once: that waits until it is listed.
         """
         known = {endpoint: rows[refs[endpoint]] for endpoint in unlisted if refs[endpoint] in rows}
-        self._wakes.put_back(wake_up for e, wake_up in unlisted.items() if e not in known or wake_up.answer)
-        self._wakes.dns((WakeUp.about(known[e].connection, unlisted[e].seen_by), 0) for e in known)
+        wakes.put_back(wake_up for e, wake_up in unlisted.items() if e not in known or wake_up.answer)
+        wakes.dns((WakeUp.about(known[e].connection, unlisted[e].seen_by), 0) for e in known)
 
     def _decide(self, looks: Sequence[Look]) -> list[Decided]:
         """One lookup for all. What Organizations cannot tell just now is held and looked at again."""
@@ -175,7 +179,6 @@ class DecideConnections:
             if taken is Step.DISCONNECT and not look.may_be_disconnected:
                 taken = Step.LEAVE
             decided.append(Decided(look.row, look.wake_up, look.was, owner, decision, taken))
-        self._wakes.put_back(look.next_wake_up for look in decided if look.owner.placement is Placement.FAILED)
         return decided
 
     def _owner(self, account: str) -> Owner:
@@ -193,21 +196,12 @@ class DecideConnections:
             answers.write(look, facet, verb="is")
         # A sweep compares the DNS by itself.
         changed = {look.ref for look, _ in news}
-        self._wakes.hand_on(look for look in looks if not look.is_swept or look.ref in changed)
+        answers.wakes.hand_on(look for look in looks if not look.is_swept or look.ref in changed)
 
     def _answer(self, look: Look) -> Answer | None:
         """Only what was done in the provider's own account is a person's answer in our place."""
         answer = look.wake_up.answer if look.wake_up else None
         return answer if answer and answer.by.split(":")[4:5] == [self.account] else None
-
-
-def _by_endpoint(group: Iterable[WakeUp]) -> dict[str, WakeUp]:
-    """One wake-up an endpoint: one that tells who answered, or else one of the sweep, which asks for more."""
-    found: dict[str, WakeUp] = {}
-    for wake_up in sorted(group, key=lambda one: (one.answer is not None, one.may_disrupt, one.seen_by in SWEPT)):
-        if wake_up.endpoint_id:
-            found[wake_up.endpoint_id] = wake_up
-    return found
 
 
 def _row(service: EndpointService, connection: Connection, known: LedgerRow | None, seen_by: SeenBy) -> LedgerRow:
