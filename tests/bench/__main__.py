@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.bench.deployed import deployed
-from tests.bench.functions import as_json, sizes, starting
-from tests.bench.measurement import Measurement
+from tests.bench.functions import sizes, starting
+from tests.bench.measurement import Measurement, as_json
 from tests.bench.use_cases import accepting, deciding, linearity, sweeping
 
 RESULTS = Path(__file__).parents[2] / ".local" / "bench.json"

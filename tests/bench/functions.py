@@ -253,8 +253,3 @@ def sizes() -> list[Measurement]:
 
     with artifacts() as build:
         return [Measurement(f"{name}: size, unpacked", kilobytes(name), "KB") for name in (*FUNCTIONS, *LAYERS)]
-
-
-def as_json(measurements: list[Measurement]) -> str:
-    rows = [{"what": one.what, "value": one.value, "unit": one.unit, "most": one.most} for one in measurements]
-    return json.dumps(rows, indent=2)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import pytest
 
-from tests.bench.functions import FUNCTIONS, artifacts, as_json, sizes, start
-from tests.bench.measurement import Measurement
+from tests.bench.deployed import calls_of_each
+from tests.bench.functions import FUNCTIONS, artifacts, sizes, start
+from tests.bench.measurement import Measurement, as_json
 from tests.bench.use_cases import accepting, deciding, linearity, sweeping
 
 
@@ -47,7 +49,18 @@ def test_a_built_function_works_through_the_runtimes_own_client(function: str) -
 def test_a_missed_goal_is_said_with_by_how_much() -> None:
     assert Measurement("x", 1.5, "s", 1).verdict == "missed by 0.5: at most 1"
     assert Measurement("x", 1.5, "s").verdict == ""
-    assert json.loads(as_json([Measurement("x", 1.5, "s", 1)])) == [{"what": "x", "value": 1.5, "unit": "s", "most": 1}]
+    assert json.loads(as_json([Measurement("x", 1.5, "s", 1)])) == [
+        {"what": "x", "value": 1.5, "unit": "s", "most": 1, "least": None}
+    ]
+
+
+def test_calls_are_counted_by_service_against_the_least_possible() -> None:
+    calls = Counter({"route53:GetChange": 4, "route53:GetHostedZone": 2, "sqs:ReceiveMessage": 50})
+    of_route53, *each = calls_of_each(calls, connections=2)
+
+    assert (of_route53.what, of_route53.value) == ("a connection from request to retired: all of route53", 3)
+    assert of_route53.least == 7
+    assert [(one.value, one.verdict) for one in each] == [(2, "the least possible: 1"), (1, "the least possible: 0")]
 
 
 def test_artifacts_are_weighed() -> None:
