@@ -19,11 +19,11 @@ _ROUNDS = 6
 _AWS = Speed()
 
 
-# What nobody could leave out who reads the truth before each change, looks once whether it came to hold, and tells of
-# accepted, ready and retired. All else that we call for is caution, or a look that came too early.
+# What nobody could leave out who writes down what is meant, reads the truth before each change, looks once whether it
+# came to hold, and tells of accepted, ready and retired. All else is caution, or a look that came too early.
 LEAST = {
     "dynamodb:BatchGetItem": 3,
-    "dynamodb:UpdateItem": 4,
+    "dynamodb:UpdateItem": 5,
     "ec2:AcceptVpcEndpointConnections": 1,
     "ec2:DescribeVpcEndpointConnections": 3,
     "ec2:DescribeVpcEndpointServiceConfigurations": 1,

@@ -65,7 +65,7 @@ class Calls:
         self.crash_before: str | None = None
         self.crash_after: int | None = None
         self.faults: list[Fault] = []
-        self.meanwhile: tuple[int, Callable[[], None]] | None = None
+        self.meanwhile: tuple[int, Callable[[], object]] | None = None
         self.is_asked_twice = False
         self._is_dead = False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -23,6 +24,8 @@ ACCEPT, REJECT = "AcceptVpcEndpointConnections", "RejectVpcEndpointConnections"
 HOUR, DAY = 3600, 24 * 3600
 FEW_MINUTES = 400
 LONG_ENOUGH = 25 * 60
+# After it names go that left the tags, and what was retagged in a consumer's account was looked at.
+GRACE_AND_DRIFT = 2 * DAY
 
 
 @pytest.fixture
@@ -216,6 +219,58 @@ def test_one_message_never_becomes_two_however_long_it_lasts(operation: str, cod
     for _ in range(200):
         world.wait(5)
         assert len(world.requests.messages) <= events_and_notifications
+
+
+def undeclare(flow: Flow) -> None:
+    flow.world.aws.tag(flow.refs[0].service_id, autopilot_zone=None, autopilot_records=None)
+
+
+def rename(flow: Flow) -> None:
+    flow.world.aws.tag(flow.refs[0].service_id, autopilot_zone="billing.example.com")
+
+
+def decline(flow: Flow) -> None:
+    tags = [{"Key": "autopilot:dns", "Value": "off"}]
+    flow.world.aws.ec2(CONSUMER, "CreateTags", Resources=[flow.refs[0].endpoint_id], Tags=tags)
+
+
+def delete(flow: Flow) -> None:
+    flow.world.aws.delete(flow.refs[0])
+
+
+def undeclare_where_the_role_is_gone(flow: Flow) -> None:
+    undeclare(flow)
+    flow.world.autopilot.consumers.roles.discard(CONSUMER)
+    flow.world.autopilot.consumers.leave(CONSUMER, REGION)
+
+
+def delete_where_the_role_is_gone(flow: Flow) -> None:
+    undeclare_where_the_role_is_gone(flow)
+    delete(flow)
+
+
+ENDINGS = (undeclare, rename, decline, delete, undeclare_where_the_role_is_gone, delete_where_the_role_is_gone)
+
+
+@pytest.mark.parametrize("end", ENDINGS, ids=lambda end: end.__name__.replace("_", " "))
+def test_what_a_function_had_begun_when_it_died_is_undone_where_it_is_no_longer_wanted(
+    end: Callable[[Flow], None],
+) -> None:
+    calls, _ = undisturbed(acceptance())
+    for number, call in enumerate(calls):
+        flow = acceptance()
+        flow.world.calls.meanwhile = (number, partial(end, flow))
+        flow.world.calls.faults.append(Fault(passing=number))
+        flow.act()
+        flow.world.wait(LONG_ENOUGH)
+        flow.world.autopilot.consumers.roles.add(CONSUMER)
+        flow.world.sweep_seconds = 4 * HOUR
+        flow.world.wait(GRACE_AND_DRIFT)
+
+        zones = [zone.name for zone in flow.world.aws.hosted_zones._zones.values()]
+        wanted = ["billing.example.com."] if end is rename else []
+        assert is_unharmed(flow.world)
+        assert zones == wanted, f"call {number}, {call}"
 
 
 def test_a_flow_makes_calls_of_all_kinds() -> None:

@@ -487,9 +487,8 @@ class Deployment(RuleBasedStateMachine):
                 target = alias["DNSName"] if alias else one["ResourceRecords"][0]["Value"]
                 endpoint_id = endpoint_of_target(target)
                 ref = next((ref for ref in self.refs if ref.endpoint_id == endpoint_id), None)
-                # What was written while neither the ledger nor the role answered is not known of.
                 row = self.world.rows.get(ref) if ref else None
-                if ref and row and row.dns.vpc_id and self.is_managed(ref.service_id):
+                if ref and self.is_managed(ref.service_id):
                     assert self.world.state(ref.endpoint_id) is AwsState.AVAILABLE, (
                         f"{one['Name']} leads to {ref}: {row}"
                     )

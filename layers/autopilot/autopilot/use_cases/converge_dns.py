@@ -175,7 +175,7 @@ class ConvergeDns:
         With nobody to ask, only that it stays off the provider's list tells that it is gone.
         """
         facet, dns = self.endpoint_dns.facet, look.known.dns
-        behind = arrows(dns.records) if dns.value not in (Dns.ABSENT, Dns.CONSUMERS_OWN) else ""
+        behind = _behind(dns)
         if look.listed and look.listed.state is AwsState.AVAILABLE:
             if not look.service.declares_names and behind:
                 reason = f"{refusal}, so these stay in {dns.vpc_id} although no names are declared any more: {behind}"
@@ -261,3 +261,10 @@ class _Again:
     def _add(self, woken: WakeUp, wake_up: WakeUp, seconds: int) -> None:
         self.woken.append(woken)
         self.wake_ups.append((wake_up, seconds))
+
+
+def _behind(dns: DnsFacet) -> str:
+    """What of ours may be left in the VPC. A run that died wrote down the zone that it was about to make, no more."""
+    if dns.value in (Dns.ABSENT, Dns.CONSUMERS_OWN):
+        return ""
+    return arrows(dns.records) or ", ".join(f"the zone {zone}" for zone in dns.zones)

@@ -56,7 +56,7 @@ class EndpointDns:
         if look.is_still_spreading:
             return look.known.dns
         names = self.names(look.service)
-        if not names and not look.known.dns.records:
+        if not names and not look.known.dns.zones:
             return self.facet(look, Dns.UNDECLARED, NO_NAMES, vpc_id=endpoint.vpc_id)
         try:
             wanted = wanted_records(names, endpoint, self.ttl)
@@ -119,7 +119,9 @@ class EndpointDns:
         kept = frozenset(moment.what for moment in leaving) - due
         in_vpc = consumer.hosted_zones.of_vpc(endpoint.vpc_id)
         outcomes: dict[str, ZoneOutcome] = {}
-        for zone_name in sorted({name.zone for name in names}):
+        zone_names = sorted({name.zone for name in names})
+        self._write_down(look, endpoint, zone_names)
+        for zone_name in zone_names:
             fqdns = {name.fqdn for name in names if name.zone == zone_name}
             claim = Claim(
                 zone_name,
@@ -150,6 +152,15 @@ class EndpointDns:
         own = {name for one in outcomes.values() for name in one.own}
         is_consumers_own = bool(targets) and all(name.fqdn in own for name in names)
         return self._reached(look, consumer, list(outcomes.values()), facts, is_consumers_own=is_consumers_own)
+
+    def _write_down(self, look: DnsLook, endpoint: Endpoint, zone_names: Iterable[str]) -> None:
+        """The zones that are about to be written to. A run that dies would leave one that nobody knows of, which hides
+        the public names even where the names are no longer wanted."""
+        known = look.known.dns
+        if self.mode is Mode.OBSERVE or set(zone_names) <= set(known.zones):
+            return
+        zones = tuple(sorted({*known.zones, *zone_names}))
+        self.ledger.record_dns(look.known, replace(known, vpc_id=endpoint.vpc_id, zones=zones))
 
     def _reached(
         self,
