@@ -96,6 +96,17 @@ def test_who_is_told_to_slow_down_for_a_quarter_of_an_hour_has_failed(autopilot:
     assert list(autopilot.converge_all([tired]).failed) == [tired]
 
 
+def test_while_the_ledger_is_throttled_everybody_waits_and_nobody_has_failed(autopilot: FakeAutopilot) -> None:
+    ref = autopilot.connected(autopilot.aws.new_vpc(CONSUMER))
+    autopilot.dns_queue.take()
+    autopilot.calls.refused["BatchGetItem"] = "ProvisionedThroughputExceededException"
+    tired = replace(event(ref), waited_seconds=900)
+
+    assert autopilot.converge_all([event(ref)]).failed == {}
+    assert autopilot.dns_queue.sent == [(event(ref).put_back(), 5)]
+    assert list(autopilot.converge_all([tired]).failed) == [tired]
+
+
 def test_what_cannot_be_put_back_comes_again_by_its_own_message(autopilot: FakeAutopilot) -> None:
     service = autopilot.aws.service()
     refs = [autopilot.aws.endpoint(service, autopilot.aws.new_vpc(CONSUMER)) for _ in range(2)]

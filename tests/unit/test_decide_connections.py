@@ -709,6 +709,14 @@ def test_who_is_told_to_slow_down_waits_and_has_not_failed(autopilot: FakeAutopi
     assert list(autopilot.decide(tired).failed) == [tired]
 
 
+def test_who_is_told_to_slow_down_before_the_services_are_known_waits_as_well(autopilot: FakeAutopilot) -> None:
+    ref = autopilot.aws.endpoint(autopilot.aws.service(), autopilot.aws.new_vpc(CONSUMER))
+    autopilot.calls.refused["DescribeVpcEndpointServiceConfigurations"] = "RequestLimitExceeded"
+    woken = event(ref)
+
+    assert (autopilot.decide(woken).failed, autopilot.requests_queue.sent) == ({}, [(woken.put_back(), 5)])
+
+
 def test_all_wake_ups_about_one_connection_wait_as_one_that_says_who_answered(autopilot: FakeAutopilot) -> None:
     ref = autopilot.aws.endpoint(autopilot.aws.service(), autopilot.aws.new_vpc(CONSUMER))
     autopilot.calls.refused["DescribeVpcEndpointConnections"] = "RequestLimitExceeded"

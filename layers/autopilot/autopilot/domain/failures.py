@@ -36,8 +36,12 @@ class AwsCallFailed(Exception):
         return self.code in ("NoSuchHostedZone", "PriorRequestNotComplete")
 
 
+# As botocore has them (`retries.standard`), without what is a race or a quota.
 _THROTTLED = frozenset(
     {
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestThrottled",
         "RequestThrottledException",

@@ -47,7 +47,12 @@ class ConvergeDns:
         try:
             rows = self._rows(wake_ups, has_time, again)
         except AwsCallFailed as failure:
-            return Outcome(dict.fromkeys(wake_ups, failure))
+            rows, again = {}, _Again()
+            for wake_up in wake_ups:
+                if _may_wait(wake_up, failure):
+                    again.later(wake_up)
+                else:
+                    outcome.failed[wake_up] = failure
         lists = _Lists(self.services, rows.values())
         busy: set[str] = set()
         for wake_up, row in rows.items():
@@ -61,8 +66,7 @@ class ConvergeDns:
             try:
                 reached = self._converge(wake_up, row, lists)
             except AwsCallFailed as failure:
-                # Who is told to slow down waits; five failures in a row would make a dead letter of it.
-                if not failure.is_throttling or wake_up.has_waited_long_enough:
+                if not _may_wait(wake_up, failure):
                     outcome.failed[wake_up] = failure
                     continue
                 logger.warning(f"{failure}; looked at again", extra={"endpoint_id": row.ref.endpoint_id})
@@ -252,8 +256,11 @@ class _Again:
         """is_another_wait: for something else than before, so that the pauses are short again."""
         if not wake_up.has_waited_long_enough:
             waited = 0 if is_another_wait else wake_up.waited
-            addressed = replace(wake_up, service_id=ref.service_id, waited=waited)
-            self._add(wake_up, addressed.put_back(), addressed.pause_seconds)
+            self.later(wake_up, replace(wake_up, service_id=ref.service_id, waited=waited))
+
+    def later(self, woken: WakeUp, addressed: WakeUp | None = None) -> None:
+        wake_up = addressed or woken
+        self._add(woken, wake_up.put_back(), wake_up.pause_seconds)
 
     def at_once(self, wake_up: WakeUp) -> None:
         self._add(wake_up, wake_up, 0)
@@ -261,6 +268,11 @@ class _Again:
     def _add(self, woken: WakeUp, wake_up: WakeUp, seconds: int) -> None:
         self.woken.append(woken)
         self.wake_ups.append((wake_up, seconds))
+
+
+def _may_wait(wake_up: WakeUp, failure: AwsCallFailed) -> bool:
+    """Who is told to slow down waits; five failures in a row would make a dead letter of it."""
+    return failure.is_throttling and not wake_up.has_waited_long_enough
 
 
 def _behind(dns: DnsFacet) -> str:

@@ -54,7 +54,7 @@ class DecideConnections:
         try:
             groups = list(self._by_service(wake_ups))
         except AwsCallFailed as failure:
-            return Outcome(dict.fromkeys(wake_ups, failure))
+            return Outcome(dict.fromkeys(self._failed(wake_ups, failure), failure))
         outcome = Outcome()
         for service, group in groups:
             wakes = self._wakes()
@@ -69,7 +69,7 @@ class DecideConnections:
     def _wakes(self) -> Wakes:
         return Wakes(self.requests_queue, self.dns_queue)
 
-    def _failed(self, group: Sequence[WakeUp], failure: AwsCallFailed) -> Sequence[WakeUp]:
+    def _failed(self, group: Collection[WakeUp], failure: AwsCallFailed) -> Collection[WakeUp]:
         """Who is told to slow down waits; five failures in a row would make a dead letter of it."""
         if not failure.is_throttling:
             return group
