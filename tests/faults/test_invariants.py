@@ -348,8 +348,11 @@ class Deployment(RuleBasedStateMachine):
             if not is_ours:
                 self.answer_of_a_person(ref, is_accept=is_accept)
             elif self.answered_in_the_midst.get(endpoint_id) == self.world.invocations:
-                # EC2 takes no condition along: between our look and our answer a person may be faster.
-                continue
+                # EC2 takes no condition along: between our look and our answer a person may be faster. Where AWS
+                # accepts what was rejected a moment ago, it is we who let it in.
+                if is_accept and state in self.acceptable:
+                    self.accepted_by_us.add(endpoint_id)
+                    self.touched_by_people.discard(endpoint_id)
             elif is_accept and state in self.acceptable:
                 self.accepted_by_us.add(endpoint_id)
                 if state is AwsState.REJECTED:
