@@ -64,6 +64,19 @@ def is_harmless(text: str) -> bool:
     return all(line.isprintable() for line in text.split("\n"))
 
 
+@pytest.mark.parametrize(
+    ("dns_reason", "told"),
+    [
+        ("api.example.com is held by another", "api.example.com is held by another."),
+        ("vpc-0a1b2c3d already has a zone", "vpc-0a1b2c3d already has a zone."),
+        ("the VPC resolves it", "The VPC resolves it."),
+        ("usable, it is said", "Usable, it is said."),
+    ],
+)
+def test_a_sentence_begins_with_a_capital_but_never_changes_a_name_or_an_id(dns_reason: str, told: str) -> None:
+    assert told in mail(row(dns=Dns.BLOCKED, dns_reason=dns_reason)).text
+
+
 def test_the_example_rows_have_the_status_they_stand_for() -> None:
     assert {status: example.status for status, example in ROWS.items()} == {status: status for status in Status}
 

@@ -168,7 +168,10 @@ def reason_of(change: StatusChange) -> str:
 
 
 def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:].removesuffix('.')}." if text else ""
+    """With a capital, unless it begins with a name or an id, which people copy."""
+    first = text.partition(" ")[0].rstrip(",:;")
+    begin = text[:1].upper() if first.isalpha() else text[:1]
+    return f"{begin}{text[1:].removesuffix('.')}." if text else ""
 
 
 def document_of(change: StatusChange) -> dict[str, object]:
