@@ -22,7 +22,7 @@ from autopilot.domain.wake_up import Answer, SeenBy, WakeUp
 from autopilot.use_cases.answers import Answers
 from autopilot.use_cases.looks import Decided, Look, Outcome
 from autopilot.use_cases.ports import Allowlist, EndpointServices, Ledger, Organization, Queue
-from autopilot.use_cases.wakes import Wakes, by_endpoint
+from autopilot.use_cases.wakes import Wakes, by_endpoint, may_wait
 
 logger = Logger(child=True)
 
@@ -73,14 +73,13 @@ class DecideConnections:
         """Who is told to slow down waits; five failures in a row would make a dead letter of it."""
         if not failure.is_throttling:
             return group
-        waiting = [wake_up for wake_up in group if wake_up.service_id and not wake_up.has_waited_long_enough]
         wakes = self._wakes()
-        wakes.put_back(waiting)
+        wakes.put_back(group)
         try:
             wakes.send_what_waits()
         except AwsCallFailed:
             return group
-        return [wake_up for wake_up in group if wake_up not in waiting]
+        return [wake_up for wake_up in group if not may_wait(wake_up)]
 
     def _by_service(self, wake_ups: Iterable[WakeUp]) -> Iterable[tuple[EndpointService, list[WakeUp]]]:
         """Wake-ups of services that are not ours to touch are dropped here, at no cost."""

@@ -31,13 +31,9 @@ class Wakes:
     _waiting: dict[tuple[str | None, str | None], WakeUp] = field(default_factory=dict)
 
     def put_back(self, wake_ups: Iterable[WakeUp]) -> None:
-        """Not listed yet is not failing: look again after a pause, until the sweep takes over. One for a connection.
-
-        A wake-up that names no service was asked of every service, and all but one had to say no: put back by each
-        of them it would multiply, so it is left to the sweep.
-        """
+        """Not listed yet is not failing: what may wait is looked at again after a pause, one for a connection."""
         for wake_up in sorted(wake_ups, key=_says_more):
-            if wake_up.service_id and not wake_up.has_waited_long_enough:
+            if may_wait(wake_up):
                 self._waiting[wake_up.service_id, wake_up.endpoint_id] = wake_up
 
     def send_what_waits(self) -> None:
@@ -55,6 +51,15 @@ class Wakes:
     def dns(self, wake_ups: Iterable[tuple[WakeUp, int]]) -> None:
         if found := list(wake_ups):
             self.dns_queue.send(found)
+
+
+def may_wait(wake_up: WakeUp) -> bool:
+    """Until the sweep takes over.
+
+    A wake-up that names no service was asked of every service, and all but one had to say no: put back by each of them
+    it would multiply, so it is left to the sweep.
+    """
+    return wake_up.service_id is not None and not wake_up.has_waited_long_enough
 
 
 def _delay(state: AwsState) -> int:
