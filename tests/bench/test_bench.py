@@ -63,5 +63,16 @@ def test_calls_are_counted_by_service_against_the_least_possible() -> None:
     assert [(one.value, one.verdict) for one in each] == [(2, "the least possible: 1"), (1, "the least possible: 0")]
 
 
+def test_what_others_ask_in_a_functions_name_is_not_its_call() -> None:
+    calls = Counter({"kms:Decrypt": 2, "sqs:ReceiveMessage": 9, "ec2:DescribeVpcs": 3, "route53:CreateHostedZone": 2})
+
+    assert {one.what.rpartition(" ")[2]: one.value for one in calls_of_each(calls, connections=1)} == {
+        "ec2": 1,
+        "route53": 2,
+        "ec2:DescribeVpcs": 1,
+        "route53:CreateHostedZone": 2,
+    }
+
+
 def test_artifacts_are_weighed() -> None:
     assert all(0 < one.value < 20_000 for one in sizes())
