@@ -331,6 +331,20 @@ def test_with_the_endpoint_its_record_and_zone_go(autopilot: FakeAutopilot, vpc:
     assert not {*ROUTE_53_WRITES, "UpdateItem"} & set(made_by(autopilot, ref))
 
 
+def test_a_zone_that_stays_because_somebody_wrote_into_it_is_told(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = autopilot.ready(vpc)
+    [zone_id] = autopilot.aws.hosted_zones._zones
+    for name in ("theirs", "more"):
+        autopilot.aws.write(CONSUMER, zone_id, f"{name}.{ZONE}", "elsewhere.example.org")
+    autopilot.aws.delete(ref)
+
+    assert autopilot.converge(ref) is Dns.ABSENT
+    assert (
+        f"removed {API} CNAME, zone {ZONE} ({zone_id}) stays, to be deleted with what Autopilot did not write: "
+        f"more.{ZONE} CNAME, theirs.{ZONE} CNAME"
+    ) in autopilot.row(ref).dns.reason
+
+
 def test_a_delete_is_believed_before_the_providers_list_shows_it(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     ref = autopilot.ready(vpc)
     autopilot.aws.delete(ref)

@@ -240,10 +240,8 @@ class ConsumerZones:
         lost = sorted({record.name for record in hidden} - outcome.own)
         if names == outcome.own or (lost and not claim.allows_shadowing):
             if names != outcome.own:
-                more = f" and {len(lost) - _MOST_LISTED} more" if len(lost) > _MOST_LISTED else ""
                 outcome.blocked.append(
-                    f"a zone {claim.zone_name} would hide {', '.join(lost[:_MOST_LISTED])}{more} of the zone {wider}; "
-                    f"{_ALLOW}"
+                    f"a zone {claim.zone_name} would hide {_first_of(lost)} of the zone {wider}; {_ALLOW}"
                 )
             return []
         # A zone of ours answers alone, so that it must have all the names.
@@ -305,7 +303,8 @@ class ConsumerZones:
         changes = self._plan(claim, (), found).changes
         done = [_told(change, self.mode) for change in changes]
         removed = {change.record for change in changes if change.action is ChangeAction.DELETE}
-        is_empty = not set(found) - removed and len(removed) == len(changes)
+        left = set(found) - removed
+        is_empty = not left and len(removed) == len(changes)
         if self.mode is Mode.ENFORCE:
             if changes:
                 logger.info(
@@ -314,7 +313,12 @@ class ConsumerZones:
                 )
                 self.hosted_zones.change(zone.zone_id, changes)
             is_empty = is_empty and self.hosted_zones.delete(zone.zone_id)
-        return [*done, f"{_REMOVED[self.mode]} zone {zone.name}"] if is_empty else done
+        if is_empty:
+            return [*done, f"{_REMOVED[self.mode]} zone {zone.name}"]
+        if removed and left and not any(record.endpoint_id for record in left):
+            # Nobody comes back for it when they go.
+            return [*done, _stays(zone, left)]
+        return done
 
 
 def _told(change: RecordChange, mode: Mode) -> str:
@@ -322,6 +326,16 @@ def _told(change: RecordChange, mode: Mode) -> str:
     if change.action is ChangeAction.DELETE:
         return f"{_REMOVED[mode]} {record.name} {record.type}"
     return f"{_HANDED[mode]} {record.name} {record.type} to {record.endpoint_id}"
+
+
+def _stays(zone: HostedZone, left: Iterable[Record]) -> str:
+    names = _first_of(sorted(f"{record.name} {record.type}" for record in left))
+    return f"zone {zone.name} ({zone.zone_id}) stays, to be deleted with what Autopilot did not write: {names}"
+
+
+def _first_of(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return f"{', '.join(names[:_MOST_LISTED])}{more}"
 
 
 def _listed(changes: Iterable[RecordChange]) -> str:
