@@ -84,7 +84,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     def work(wake_ups: Sequence[WakeUp]) -> Mapping[WakeUp, Exception]:
         outcome = converge_dns(wake_ups, has_time)
         for reached, count in outcome.counts.items():
-            metrics.add_metric(f"Dns{reached.title().replace('-', '')}", MetricUnit.Count, count)
+            metrics.add_metric(f"Converged{reached.title().replace('-', '')}", MetricUnit.Count, count)
         return outcome.failed
 
     answer = work_off(event, queue, work)
