@@ -16,7 +16,7 @@ from autopilot.aws.ledger import LedgerTable
 from autopilot.aws.status_topic import SnsStatusTopic
 from autopilot.domain.commands import Installation
 from autopilot.domain.dns_plan import Autopilot
-from autopilot.domain.measures import seconds_of
+from autopilot.domain.measures import counted_as, seconds_of
 from autopilot.ledger_stream import count_requests, read_changes
 from autopilot.settings import Settings
 from autopilot.use_cases.report_status import ReportStatus
@@ -60,7 +60,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         metrics.add_metric("Requested", MetricUnit.Count, count)
         metrics.add_metric(f"SeenFirstBy{seen_by.title()}", MetricUnit.Count, count)
     for change in changes:
-        if change.row.status:
-            metrics.add_metric(change.row.status.title().replace("-", ""), MetricUnit.Count, 1)
+        if counted := counted_as(change):
+            metrics.add_metric(counted, MetricUnit.Count, 1)
         for name, seconds in seconds_of(change).items():
             metrics.add_metric(name, MetricUnit.Seconds, seconds)

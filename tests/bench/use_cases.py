@@ -24,6 +24,7 @@ _READ_UNITS_A_ROW = 0.25
 def accepting(connections: int, *, most: float) -> Measurement:
     """EC2's calls for each of so many connections of as many accounts, ten messages a batch.
 
+    The services' own configurations are described beside that, at most once a minute and copy.
     The least is one describe and one Accept a batch: SQS hands over ten messages at once.
     """
     autopilot = FakeAutopilot(allowed_principals=("*",))
@@ -34,7 +35,9 @@ def accepting(connections: int, *, most: float) -> Measurement:
     for some in batched(wake_ups, _BATCH, strict=False):
         autopilot.decide(*some)
     calls = sum(autopilot.calls.made.count(operation) for operation in _EC2)
-    return Measurement(f"EC2 calls to accept one of {connections:,}", calls / connections, "calls", most)
+    return Measurement(
+        f"Accepts and describes of connections, to accept one of {connections:,}", calls / connections, "calls", most
+    )
 
 
 def deciding(entries: int) -> Measurement:
@@ -75,7 +78,7 @@ def sweeping(connections: int) -> tuple[Measurement, Measurement, Measurement]:
     name = f"a sweep of {connections:,} connections"
     return (
         Measurement(f"{name}: time of our own", seconds, "s"),
-        Measurement(f"{name}: calls, a page being one", calls, "calls"),
+        Measurement(f"{name}: calls, the ledger's pages not counted", calls, "calls"),
         Measurement(f"{name}: a month by list prices, to be checked", month, "US dollars"),
     )
 

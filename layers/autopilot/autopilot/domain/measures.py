@@ -12,6 +12,12 @@ from autopilot.domain.wake_up import SeenBy
 _FROM_THE_REQUEST_ON = (SeenBy.EVENT, SeenBy.NOTIFICATION, SeenBy.SWEEP)
 
 
+def counted_as(change: StatusChange) -> str | None:
+    """The metric that counts the change: `Held`, `DnsBlocked` and so on. A reminder counts nowhere."""
+    status = None if change.is_reminder else change.row.status
+    return status.title().replace("-", "") if status else None
+
+
 def seconds_of(change: StatusChange) -> Mapping[str, float]:
     """`SecondsToAccepted` and `SecondsToReady`, since AWS made the request, of a change that just reached them.
 
