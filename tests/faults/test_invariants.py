@@ -362,6 +362,9 @@ class Deployment(RuleBasedStateMachine):
                     self.expect(self.is_named(endpoint_id) or not is_known, f"took {ref} back, which no entry names")
                 self.expect(Verdict.ACCEPT in self.verdicts(ref), f"accepted {ref}, which no entry allows")
                 self.expect(self.is_managed(service_id), f"accepted {ref} of a service that is not ours")
+            elif not is_accept and state is AwsState.PENDING_ACCEPTANCE:
+                self.expect(Verdict.REJECT in self.verdicts(ref), f"rejected {ref}, which no entry rejects")
+                self.expect(self.is_managed(service_id), f"rejected {ref} of a service that is not ours")
             elif not is_accept and state in STANDING:
                 self.expect(self.is_ours(ref), f"disconnected {ref}, which we did not let in")
                 self.expect(
