@@ -56,8 +56,8 @@ def test_every_value_of_the_dns_has_a_meaning() -> None:
 @pytest.mark.parametrize(
     ("told", "sentence"),
     [
-        ("", "ready is not told yet; the sweep has what was lost told again, hourly for a day"),
-        ("held", "held, ready is not told yet; the sweep has what was lost told again, hourly for a day"),
+        ("", "ready is not told yet; the sweep has what was lost told again, hourly, after a day daily"),
+        ("held", "held, ready is not told yet; the sweep has what was lost told again, hourly, after a day daily"),
         ("ready", "ready"),
     ],
 )

@@ -88,7 +88,7 @@ def _and_why(value: str, reason: str) -> str:
 
 
 def _told(row: LedgerRow) -> str:
-    lost = f"{telling(row)} is not told yet; the sweep has what was lost told again, hourly for a day"
+    lost = f"{telling(row)} is not told yet; the sweep has what was lost told again, hourly, after a day daily"
     return ", ".join(filter(None, (row.told, lost if is_untold(row) else ""))) or "nothing yet"
 
 

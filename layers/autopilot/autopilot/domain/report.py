@@ -11,10 +11,11 @@ from autopilot.domain.handover import Handover, handover
 from autopilot.domain.wake_up import SeenBy
 
 _FIRST = (None, Status.ACCEPTED)
-# A report that was given up is told again by the sweep: the first time after all that is usual, then hourly for a day.
+# A report that was given up is told again by the sweep: the first time after all that is usual, then hourly, and daily
+# once that did not help for a day.
 _USUAL_DELAY = timedelta(minutes=15)
-_REPETITION_PERIOD = timedelta(hours=1)
-_MOST_REPETITIONS = 24
+_HOURLY, _DAILY = timedelta(hours=1), timedelta(days=1)
+_MOST_HOURLY = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +116,11 @@ _TOLD_AS = {status.value: status for status in Status} | {_DISCONNECTED: Status.
 
 
 def repetition_due(written_at: datetime | None, repeats: int, now: datetime) -> int | None:
-    """The how-manieth repetition of a lost report is due, or None. It is hourly, and given up after a day."""
+    """The how-manieth repetition of a lost report is due, or None. Hourly on the first day, daily after it."""
     if written_at is None or now - written_at < _USUAL_DELAY:
         return None
-    due = min(1 + (now - written_at - _USUAL_DELAY) // _REPETITION_PERIOD, _MOST_REPETITIONS)
+    overdue = now - written_at - _USUAL_DELAY
+    due = min(1 + overdue // _HOURLY, _MOST_HOURLY + overdue // _DAILY)
     return due if due > repeats else None
 
 
