@@ -156,6 +156,7 @@ class World:
     skews: dict[str, float] = field(default_factory=dict)
     refuses: set[str] = field(default_factory=set)
     before_answer: Callable[[bool, str, str, Sequence[str]], None] = lambda *_: None
+    before_change_of_records: Callable[[bool, Request], None] = lambda *_: None
     surprises: list[Exception] = field(default_factory=list)
     lost: list[StatusChange | Notice] = field(default_factory=list)
     running: str | None = None
@@ -393,8 +394,15 @@ class World:
                 return {**response, "Unsuccessful": [*response["Unsuccessful"], *unsuccessful]}
             return answer(caller, operation, request, request_id)
 
+        change = hosted_zones.call
+
+        def changed(caller: Caller, operation: str, request: Request) -> Response:
+            if operation == "ChangeResourceRecordSets":
+                self.before_change_of_records(self.running is not None, request)
+            return change(caller, operation, request)
+
         privatelink.call = self._asked_twice(answered)  # type: ignore[method-assign]
-        hosted_zones.call = self._asked_twice(hosted_zones.call)  # type: ignore[method-assign]
+        hosted_zones.call = self._asked_twice(changed)  # type: ignore[method-assign]
         ledger = self.autopilot.ledger
         ledger.record_acceptance = self._asked_twice(ledger.record_acceptance)  # type: ignore[method-assign]
         ledger.record_dns = self._asked_twice(ledger.record_dns)  # type: ignore[method-assign]
