@@ -232,6 +232,7 @@ def test_a_row_that_nobody_can_read_is_named_and_hides_no_other(subject: Subject
     assert isinstance(garbled, UnreadableRow)
     assert str(garbled).startswith(f"the ledger's row of {refs[1]} cannot be read (ValueError: ")
     assert subject.ledger.rows(refs[::2]).keys() == set(refs[::2])
+    assert {row.ref for row in subject.ledger.rows_in(CONSUMER)} == set(refs[::2])
     with pytest.raises(UnreadableRow, match="Mend it, or delete it"):
         subject.ledger.rows(refs)
 

@@ -42,7 +42,7 @@ class FakeLedger:
 
     def rows_in(self, owner: str, vpc_id: str | None = None) -> Sequence[LedgerRow]:
         with self._calls.making("Query", owner):
-            rows = [row for row in self._rows.values() if row.connection.owner == owner]
+            rows = [r for ref, r in self._rows.items() if r.connection.owner == owner and ref not in self.unreadable]
         return [row for row in rows if vpc_id in (None, row.dns.vpc_id)]
 
     def find(self, endpoint_id: str) -> ConnectionRef | None:

@@ -186,8 +186,8 @@ class Witness:
             self._count_disruption("connection", row.ref.endpoint_id)
         if row.status and (before is None or row.status is not before.status):
             self._passed[row.ref][f"{row.ref.service_id}/{row.ref.endpoint_id}/{row.version}"] = row.status
-        is_news_of_dns = before is None or row.dns != before.dns
-        if row.status is Status.READY and is_news_of_dns and self._last_in_the_midst != self.clock():
+        was_looked_at = before is None or row.dns.checked_at != before.dns.checked_at
+        if row.status is Status.READY and was_looked_at and self._last_in_the_midst != self.clock():
             where, names = self.vpc_of[row.ref.endpoint_id], [name for name, _ in row.dns.names]
             found = {name: self.aws.resolves(where, name) for name in names}
             is_so = bool(names) and set(found.values()) == {self.regional_name(row.ref)}
@@ -249,10 +249,10 @@ class Witness:
             assert row is not None
             assert row.acceptance.value is Acceptance.HELD
         if state is AwsState.REJECTED and self.aws.privatelink.accepts_rejected:
-            assert row is not None
             entry = self._deciding(ref, self.clock())
             is_named = entry is not None and entry.key.principal == ref.endpoint_id and entry.action is Action.ACCEPT
-            assert not is_named or row.acceptance.refusal, f"{ref} stays rejected although an entry names it: {row}"
+            is_refused = bool(row and row.acceptance.refusal)
+            assert not is_named or is_refused, f"{ref} stays rejected although an entry names it: {row}"
         if state in STANDING and row and row.acceptance.value is not Acceptance.ADOPTED:
             assert ref.endpoint_id in self._accepted_by_us, f"{ref} was not ours to accept"
             if self._requires_acceptance(ref):

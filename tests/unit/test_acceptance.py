@@ -45,8 +45,16 @@ def seen(state: AwsState, value: Acceptance, answered_by: str = "", minutes_ago:
     ("decision", "expected"),
     [(ACCEPT, Step.ACCEPT), (ACCEPT_ENDPOINT, Step.ACCEPT), (REJECT, Step.REJECT), (HOLD, Step.HOLD)],
 )
-@pytest.mark.parametrize("value", [A.UNDECIDED, A.HELD, A.ACCEPTING, A.REJECTING, A.ACCEPTED])
+@pytest.mark.parametrize("value", [A.UNDECIDED, A.HELD, A.ACCEPTING, A.REJECTING])
 def test_what_waits_gets_what_was_decided(value: Acceptance, decision: Decision, expected: Step) -> None:
+    assert step(seen(S.PENDING_ACCEPTANCE, value), OWNER, decision, OnRevoked.REJECT) is expected
+
+
+@pytest.mark.parametrize(("decision", "expected"), [(ACCEPT, Step.ACCEPT), (REJECT, Step.LEAVE), (HOLD, Step.LEAVE)])
+@pytest.mark.parametrize("value", [A.ACCEPTED, A.ADOPTED, A.REVOKED])
+def test_an_old_describe_that_shows_as_waiting_what_was_let_in_disconnects_nobody(
+    value: Acceptance, decision: Decision, expected: Step
+) -> None:
     assert step(seen(S.PENDING_ACCEPTANCE, value), OWNER, decision, OnRevoked.REJECT) is expected
 
 

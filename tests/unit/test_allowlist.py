@@ -217,6 +217,39 @@ def test_where_organizations_is_closed_a_units_entry_never_matches_and_the_statu
     assert decision.sentence.endswith("; entries for organizational units do not count: nobody asks")
 
 
+@pytest.mark.parametrize("unlisted", Verdict)
+@pytest.mark.parametrize("entries", [[], [entry("*")], [entry("*", action=Action.REJECT)]], ids=str)
+def test_where_organizations_refuses_what_a_units_entry_might_forbid_or_allow_is_held(
+    entries: list[AllowlistEntry], unlisted: Verdict
+) -> None:
+    """An accident with a policy must neither open the door nor reject for good."""
+    refused = Owner(CONSUMER, placement=Placement.REFUSED, reason="DescribeAccount is refused")
+    decision = decide(REQUEST, refused, entries, unlisted, NOW)
+
+    assert decision.verdict is Verdict.HOLD
+    assert "DescribeAccount is refused" in decision.sentence
+    assert revocation("*/*", refused, decision) is None
+    assert revocation(None, refused, decision) is None
+
+
+@pytest.mark.parametrize(
+    ("principal", "action", "verdict"),
+    [
+        (CONSUMER, Action.ACCEPT, Verdict.ACCEPT),
+        (CONSUMER, Action.REJECT, Verdict.REJECT),
+        ("*", Action.BLOCK, Verdict.REJECT),
+    ],
+)
+def test_where_organizations_refuses_what_needs_no_unit_decides_and_says_so(
+    principal: str, action: Action, verdict: Verdict
+) -> None:
+    refused = Owner(CONSUMER, placement=Placement.REFUSED, reason="DescribeAccount is refused")
+    decision = decide(REQUEST, refused, [entry(principal, action=action)], Verdict.HOLD, NOW)
+
+    assert decision.verdict is verdict
+    assert decision.sentence.endswith("; entries for organizational units do not count: DescribeAccount is refused")
+
+
 def test_what_an_entry_accepts_now_is_not_revoked() -> None:
     assert revocation(f"{CONSUMER}/*", OWNER, decided([entry("*")])) is None
 

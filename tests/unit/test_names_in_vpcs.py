@@ -180,6 +180,120 @@ def test_a_name_that_left_the_tags_stays_for_the_grace_and_goes_at_a_sweep(autop
     assert autopilot.row(ref).status is Status.READY
 
 
+TWO_ZONES = MANAGED | {
+    "autopilot:records": "api ledger",
+    "autopilot:zone-2": "billing.example.com",
+    "autopilot:records-2": "api",
+}
+
+
+def test_where_one_zone_is_denied_the_names_of_the_other_keep_their_grace(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    service_id = autopilot.aws.service(TWO_ZONES | {"autopilot:zone-2": "zz.example.com"})
+    ref = autopilot.connected(vpc, service_id)
+    autopilot.calls.refused["zz.example.com"] = "AccessDenied"
+    autopilot.settle(ref)
+    row = autopilot.row(ref)
+    assert (row.dns.value, row.dns.vpc_id) == (Dns.BLOCKED, vpc.vpc_id)
+    assert {API, LEDGER} <= {name for name, _ in row.dns.records}
+
+    autopilot.aws.tag(service_id, autopilot_records="ledger")
+    autopilot.clock.advance(3600)
+    autopilot.run()
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
+
+
+def test_where_one_zone_was_denied_the_other_goes_with_the_endpoint(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    service_id = autopilot.aws.service(TWO_ZONES | {"autopilot:zone-2": "zz.example.com"})
+    ref = autopilot.connected(vpc, service_id)
+    autopilot.calls.refused["zz.example.com"] = "AccessDenied"
+    autopilot.settle(ref)
+    autopilot.aws.tag(service_id, autopilot_zone=None, autopilot_records=None)
+    autopilot.aws.delete(ref)
+    autopilot.calls.refused.clear()
+    for _ in range(3):
+        autopilot.clock.advance(DAY)
+        autopilot.run()
+
+    assert autopilot.aws.zones_in(vpc) == set()
+
+
+def test_names_that_cannot_be_taken_away_keep_the_brake_on_for_nobody(autopilot: FakeAutopilot) -> None:
+    """Their role is gone, and the name is declared again by now."""
+    service_id = autopilot.aws.service(MANAGED | {"autopilot:records": "api ledger"})
+    refs = [autopilot.ready(autopilot.aws.new_vpc(CONSUMER), service_id) for _ in range(6)]
+    autopilot.aws.tag(service_id, autopilot_records="ledger")
+    for _ in range(2):
+        autopilot.clock.advance(DAY / 2)
+        autopilot.run()
+    assert all(autopilot.row(ref).dns.leaving for ref in refs)
+    autopilot.consumers.roles.clear()
+    autopilot.consumers.leave(CONSUMER, REGION)
+    autopilot.aws.tag(service_id, autopilot_records="api ledger")
+    for _ in range(4):
+        autopilot.clock.advance(DAY)
+        autopilot.run()
+
+    assert [autopilot.row(ref).dns.value for ref in refs] == [Dns.NO_ROLE] * 6
+    assert not any("STOPPED" in subject for subject in autopilot.ledger.notices())
+    assert autopilot.ledger.brake() is None
+
+
+@pytest.mark.parametrize("code", ["Throttling", "AccessDenied", "InternalError"])
+def test_a_removal_that_is_tried_again_uses_up_the_brake_once(autopilot: FakeAutopilot, vpc: Vpc, code: str) -> None:
+    service_id = autopilot.aws.service(MANAGED | {"autopilot:records": "api ledger"})
+    ref = autopilot.ready(vpc, service_id)
+    autopilot.aws.tag(service_id, autopilot_records="ledger")
+    autopilot.run()
+    autopilot.clock.advance(DAY)
+    autopilot.calls.refused[CHANGE] = code
+    for _ in range(6):
+        with suppress(AwsCallFailed):
+            autopilot.run()
+        autopilot.clock.advance(3600)
+    brake = autopilot.ledger.brake()
+    assert brake is not None
+    assert brake.taken == 1
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
+
+    autopilot.calls.refused.clear()
+    autopilot.clock.advance(DAY)
+    autopilot.run()
+    brake = autopilot.ledger.brake()
+    assert brake is not None
+    assert brake.taken == 1
+    assert autopilot.aws.resolves(vpc, API) == ""
+    assert autopilot.row(ref).dns.releasing == ()
+
+
+def test_what_a_deleted_service_left_behind_goes_and_people_are_told(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref, other = autopilot.ready(vpc), autopilot.ready(autopilot.aws.new_vpc(CONSUMER))
+    autopilot.run()
+    autopilot.aws.reject(ref)
+    autopilot.aws.ec2(PROVIDER, "DeleteVpcEndpointServiceConfigurations", ServiceIds=[ref.service_id])
+    for _ in range(3):
+        autopilot.clock.advance(300)
+        autopilot.run()
+
+    assert autopilot.aws.zones_in(vpc) == set()
+    assert (autopilot.row(ref).status, autopilot.row(other).status) == (Status.RETIRED, Status.READY)
+    told = [subject for subject in mails(autopilot) if ref.service_id in subject and "ENDED" in subject]
+    assert len(told) == 1
+
+
+def test_a_service_that_a_describe_leaves_out_for_a_moment_costs_no_name(
+    autopilot: FakeAutopilot, vpc: Vpc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = autopilot.ready(vpc)
+    autopilot.run()
+    autopilot.run()
+    monkeypatch.setattr(autopilot.services, "all", list)
+    autopilot.clock.advance(300)
+    autopilot.run()
+
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
+    assert not any(subject.startswith("ENDED") for subject in autopilot.ledger.notices())
+
+
 def test_a_name_that_comes_back_within_the_grace_never_went(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     ref = left(autopilot, vpc)
     autopilot.aws.tag(ref.service_id, autopilot_records="api ledger")
@@ -445,6 +559,21 @@ def test_the_end_of_a_certificate_is_mailed_once_a_threshold(autopilot: FakeAuto
     assert len(told) == 3
     notices = [subject for subject in autopilot.ledger.notices() if subject.startswith("CHECK THE CERTIFICATE")]
     assert [subject.rpartition(": ")[2] for subject in notices] == ["30 days left", "7 days left", "no day left"]
+
+
+def test_a_certificate_of_two_services_is_told_of_once(autopilot: FakeAutopilot) -> None:
+    services = [autopilot.aws.service(), autopilot.aws.service()]
+    behind(autopilot, services[0], API)
+    (arn,) = autopilot.load_balancers.load_balancers
+    ending = Certificate("arn:aws:acm:eu-central-1:111111111111:certificate/1", (API,), True)
+    ending = replace(ending, not_after=autopilot.clock() + timedelta(days=20))
+    autopilot.load_balancers.load_balancers[arn] = LoadBalancer(arn, (Listener("arn:l", 443, "TLS", (ending,)),))
+    for _ in range(4):
+        autopilot.sweep()
+        autopilot.report()
+
+    [mail] = [mail for mail in autopilot.topic.mails if "CHECK THE CERTIFICATE" in mail.subject]
+    assert all(service_id in mail.text for service_id in services)
 
 
 def test_names_that_no_certificate_has_are_told_with_the_ready_report(autopilot: FakeAutopilot, vpc: Vpc) -> None:
@@ -800,3 +929,30 @@ def test_whatever_route_53_refuses_leaves_nothing_behind_and_is_done_once_it_all
     autopilot.calls.refused.clear()
     assert autopilot.settle(ref) is Dns.PRESENT
     assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
+
+
+def test_another_accounts_vpc_that_could_not_be_taken_off_is_taken_off_later(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    spoke = autopilot.aws.new_vpc(STRANGER)
+    autopilot.consumers.roles.add(STRANGER)
+    autopilot.network.consents[spoke.vpc_id] = CONSUMER
+    other = autopilot.aws.service(MANAGED | {"autopilot:records": "ledger"})
+    ref = connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs=f"{STRANGER}/{spoke.vpc_id}")
+    autopilot.settle(ref)
+    autopilot.ready(vpc, other)
+    assert autopilot.aws.zones_in(spoke) == {ZONE}
+
+    autopilot.consumers.roles.discard(STRANGER)
+    autopilot.consumers.leave(STRANGER, REGION)
+    autopilot.aws.delete(ref)
+    autopilot.run()
+    assert autopilot.row(ref).status is Status.FAILED
+    assert f"{STRANGER}/{REGION}/{spoke.vpc_id} is still served" in autopilot.row(ref).dns.reason
+
+    autopilot.consumers.roles.add(STRANGER)
+    for _ in range(2):
+        autopilot.clock.advance(DAY)
+        autopilot.run()
+    assert autopilot.aws.zones_in(spoke) == set()
+    assert autopilot.row(ref).status is Status.RETIRED

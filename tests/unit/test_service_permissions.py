@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 
 from autopilot.domain.allowlist import Action, AllowlistEntry, EntryKey
+from autopilot.domain.connection import AwsState
+from autopilot.domain.disruption import OnRevoked
 from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.mode import Mode
 from tests.fakes.autopilot import FakeAutopilot
@@ -134,6 +136,24 @@ def test_nor_does_it_keep_the_change_of_the_list_from_anybody(autopilot: FakeAut
 
     assert {wake_up.endpoint_id for wake_up in autopilot.requests_queue.take()} == {one.endpoint_id for one in waiting}
     assert CONSUMER in permitted(autopilot, others)
+
+
+def test_nor_does_it_keep_anybody_connected_who_is_to_be_disconnected() -> None:
+    autopilot = FakeAutopilot(allowed_principals=(), manages_permissions=True, on_revoked=OnRevoked.REJECT)
+    key = EntryKey(CONSUMER)
+    autopilot.allowlist.put(AllowlistEntry(key))
+    ref = autopilot.ready(autopilot.aws.new_vpc(CONSUMER))
+    autopilot.aws.privatelink.unknown_principals = {f"arn:aws:iam::{STRANGER}:root"}
+    autopilot.allowlist.put(AllowlistEntry(EntryKey(STRANGER)))
+    autopilot.allowlist.remove(key)
+    for _ in range(3):
+        autopilot.clock.advance(300)
+        with pytest.raises(AwsCallFailed, match="InvalidPrincipal"):
+            autopilot.sweep()
+        autopilot.decide(*autopilot.requests_queue.take())
+
+    [connection] = autopilot.services.connections(ref.service_id)
+    assert connection.state is AwsState.REJECTED
 
 
 def test_observe_changes_nothing(autopilot: FakeAutopilot, service_id: str) -> None:

@@ -85,7 +85,9 @@ class LedgerTable:
         )
         with calling("Query", f"{self._table} for {owner}"):
             items = [item for page in pages for item in page["Items"]]
-        return tuple(self.rows([ref_of(item) for item in items]).values())
+        keys = [key_of(ref_of(item)) for item in items]
+        found = map(_read, batch_get(self._dynamodb, self._table, keys))
+        return tuple(row for row in found if isinstance(row, LedgerRow))
 
     def find(self, endpoint_id: str) -> ConnectionRef | None:
         with calling("Query", f"{self._table} for {endpoint_id}"):

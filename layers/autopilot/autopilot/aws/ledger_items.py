@@ -86,6 +86,7 @@ def _row(item: Mapping[str, Any]) -> LedgerRow:
             # A row from before these were known has none of them.
             names=_pairs(dns.get("names", ())),
             leaving=_moments(dns.get("leaving", ())),
+            releasing=tuple(dns.get("releasing", ())),
             also_vpcs=tuple(dns.get("also_vpcs", ())),
             checks=tuple(dns.get("checks", ())),
             checked_at=datetime.fromisoformat(dns["checked_at"]) if dns.get("checked_at") else None,

@@ -18,6 +18,7 @@ SOMEBODY = "somebody"
 _STALE_FOR = timedelta(minutes=2)
 _DONE = frozenset({Acceptance.ACCEPTED, Acceptance.ADOPTED, Acceptance.REJECTED, Acceptance.REVOKED})
 _STANDING = frozenset({AwsState.PENDING, AwsState.AVAILABLE})
+_LET_IN = frozenset({Acceptance.ACCEPTED, Acceptance.ADOPTED, Acceptance.REVOKING, Acceptance.REVOKED})
 
 
 class Step(StrEnum):
@@ -61,6 +62,9 @@ def step(row: LedgerRow, owner: Owner, decision: Decision, on_revoked: OnRevoked
     match row.connection.state:
         case AwsState.PENDING_ACCEPTANCE:
             if _is_rejected_by_a_person(row.acceptance) and not names_the_endpoint(decision):
+                return Step.LEAVE
+            if row.acceptance.value in _LET_IN and decision.verdict is not Verdict.ACCEPT:
+                # What was let in never waits again: an old describe, by which it would be disconnected unbraked.
                 return Step.LEAVE
             return {Verdict.ACCEPT: Step.ACCEPT, Verdict.REJECT: Step.REJECT, Verdict.HOLD: Step.HOLD}[decision.verdict]
         case AwsState.REJECTED:

@@ -129,15 +129,23 @@ def decide(
     A block beats everything. Else the narrowest principal decides (endpoint, account, nearest unit, … the
     organization, everybody), then the entry for this service before the one for all, then reject before accept.
     Entries for others and expired ones decide nothing; with none left the configured verdict for the unlisted
-    is given. While Organizations cannot answer, nothing is decided: a unit's entry might be a block.
+    is given. While Organizations cannot answer, nothing is decided: a unit's entry might be a block. Where it refuses
+    to, only entries that name the endpoint, the account or a block for everybody decide; what else would, is held.
     """
     if owner.placement is Placement.FAILED:
         return Decision(Verdict.HOLD, None, f"held: {owner.reason}; it is tried again")
     ranks = {key: rank for rank, key in enumerate(keys_for(connection, owner))}
     applying = [entry for entry in entries if entry.key in ranks and entry.applies(now)]
+    is_refused = owner.placement is Placement.REFUSED
     if not applying:
-        return Decision(unlisted, None, _sentence_for_unlisted(owner, unlisted))
+        given = Verdict.HOLD if is_refused else unlisted
+        return Decision(given, None, _sentence_for_unlisted(owner, given))
     winner = _winner({entry: ranks[entry.key] for entry in applying})
+    if is_refused and winner.key.principal == EVERYBODY and winner.action is not Action.BLOCK:
+        reason = (
+            f"the entry for everybody would decide, but whether one for its units does is not known: {owner.reason}"
+        )
+        return Decision(Verdict.HOLD, None, f"held: {reason}")
     verdict = Verdict.ACCEPT if winner.action is Action.ACCEPT else Verdict.REJECT
     return Decision(verdict, winner, _sentence(winner, owner))
 
@@ -150,7 +158,10 @@ def revocation(decided_by: str | None, owner: Owner, decision: Decision) -> str 
     """
     if decision.verdict is Verdict.ACCEPT or owner.placement is Placement.FAILED:
         return None
-    if owner.placement is not Placement.KNOWN and is_wide(principal_of(decided_by)):
+    principal = principal_of(decided_by)
+    if owner.placement is not Placement.KNOWN and is_wide(principal):
+        return None
+    if owner.placement is Placement.REFUSED and not (is_account(principal) or is_endpoint(principal)):
         return None
     return f"revoked: the entry {decided_by} that accepted it no longer decides; now it would be {decision.sentence}"
 
@@ -185,8 +196,7 @@ def _principals(connection: Connection, owner: Owner) -> Sequence[str]:
 
 def _sentence_for_unlisted(owner: Owner, unlisted: Verdict) -> str:
     done = {Verdict.HOLD: "held", Verdict.REJECT: "rejected", Verdict.ACCEPT: "accepted"}[unlisted]
-    blind = f"; entries for organizational units do not count: {owner.reason}" if owner.reason else ""
-    return f"{done}: no entry allows account {owner.account}{blind}"
+    return f"{done}: no entry allows account {owner.account}{_blind(owner)}"
 
 
 def _sentence(entry: AllowlistEntry, owner: Owner) -> str:
@@ -198,7 +208,11 @@ def _sentence(entry: AllowlistEntry, owner: Owner) -> str:
     services = "all services" if entry.key.service_id == EVERY_SERVICE else entry.key.service_id
     until = f" until {_moment(entry.expires_at)}" if entry.expires_at else ""
     note = f", note: {shorten(entry.note, _LONGEST_NOTE)}" if entry.note else ""
-    return f"{done}: {_named(entry.key.principal, owner)} is {listed} for {services}{until}{note}"
+    return f"{done}: {_named(entry.key.principal, owner)} is {listed} for {services}{until}{note}{_blind(owner)}"
+
+
+def _blind(owner: Owner) -> str:
+    return f"; entries for organizational units do not count: {owner.reason}" if owner.reason else ""
 
 
 def _moment(at: datetime) -> str:

@@ -244,6 +244,7 @@ class DnsFacet:
 
     vpc_id: the consumer VPC. zones: names of the zones written to. names: fqdn → zone, as the service declares them.
     records: name → target. leaving: names that the service no longer declares, each with the moment that was seen.
+    releasing: those of them that the brake let go, until they are gone.
     also_vpcs: the other VPCs that our zones were associated with for this endpoint, as its tag names them.
     change_ids: the Route 53 changes not yet seen INSYNC. reason: a sentence. checks: sentences about the path to the
     endpoint, each with its fix. checked_at: when the account was last looked into. regional_name, regional_zone_id:
@@ -262,6 +263,7 @@ class DnsFacet:
     timeline: tuple[Moment, ...] = ()
     names: tuple[tuple[str, str], ...] = ()
     leaving: tuple[Moment, ...] = ()
+    releasing: tuple[str, ...] = ()
     also_vpcs: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
     checked_at: datetime | None = None

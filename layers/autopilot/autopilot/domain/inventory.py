@@ -134,13 +134,21 @@ def no_longer_managed(service: EndpointService) -> str:
     )
 
 
-def expires(service: EndpointService, certificate: Certificate) -> str:
+def service_ended(service_id: str) -> str:
+    """The e-mail once a service that was managed does not exist any more."""
+    return (
+        f"The endpoint service {service_id} does not exist any more. Whatever Autopilot wrote for its connections was "
+        "taken away; nothing is left to do."
+    )
+
+
+def expires(services: Sequence[EndpointService], certificate: Certificate) -> str:
     """The e-mail before a certificate ends, or once it has."""
     names = ", ".join(certificate.names[:_LONGEST_LIST])
+    of = ", ".join(f"{service.service_id} ({service.title})" for service in services[:_LONGEST_LIST])
     return "\n".join(
         [
-            f"The certificate {certificate.arn} of {service.service_id} ({service.title}) ends on "
-            f"{certificate.not_after:%Y-%m-%d %H:%M} UTC.",
+            f"The certificate {certificate.arn} of {of} ends on {certificate.not_after:%Y-%m-%d %H:%M} UTC.",
             f"It is for {names}. From then on no client will accept it: renew it, or give the listener another one.",
         ]
     )

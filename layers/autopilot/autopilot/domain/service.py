@@ -91,6 +91,11 @@ class EndpointService:
             declared.allows_shadowing,
         )
 
+    @staticmethod
+    def ended(service_id: str, title: str = "") -> EndpointService:
+        """A service that AWS does not list any more: nothing is declared, and what was written is to go."""
+        return EndpointService(service_id, "", acceptance_required=True, managed=True, title=title or service_id)
+
     @property
     def declares_names(self) -> bool:
         return bool(self.names) or self.is_certified

@@ -12,6 +12,7 @@ from aws_lambda_powertools import Logger
 from autopilot.domain.connection import AwsState, Connection, ConnectionRef, Dns, DnsFacet, LedgerRow
 from autopilot.domain.endpoint import regional_entry_of
 from autopilot.domain.failures import AwsCallFailed, LedgerChangedMeanwhile, NoConsumerRole
+from autopilot.domain.service import EndpointService
 from autopilot.domain.wake_up import SeenBy, WakeUp
 from autopilot.use_cases.dns_look import DnsLook
 from autopilot.use_cases.endpoint_dns import NO_NAMES, EndpointDns, arrows
@@ -117,8 +118,10 @@ class ConvergeDns:
 
         Raises AwsCallFailed.
         """
-        service = self.services.find(known.ref.service_id)
-        if service is None or not service.managed or service.problem:
+        # Where AWS does not list the service, the consumer's own account still tells whether the endpoint is there.
+        found = self.services.find(known.ref.service_id)
+        service = found or EndpointService.ended(known.ref.service_id, known.service_title)
+        if not service.managed or service.problem:
             logger.info("hands off: the service is not managed", extra={"service_id": known.ref.service_id})
             return "dropped"
         look = DnsLook(known, service, lists.find(known), wake_up.waited_seconds, wake_up.may_disrupt)
@@ -153,6 +156,7 @@ class ConvergeDns:
                 is_denied = failure.needs_a_person or failure.is_of_the_session
                 if not is_denied or not self.consumers.leave(account, region):
                     raise
+                look = self._as_written(look)
                 return self._reach_through_role(look, self.consumers.enter(account, region))
         except NoConsumerRole as refusal:
             return self._without_role(look, refusal)
@@ -162,7 +166,11 @@ class ConvergeDns:
                 return None
             if not failure.needs_a_person:
                 raise
-            return self.endpoint_dns.facet(look, Dns.BLOCKED, str(failure))
+            return self.endpoint_dns.facet(self._as_written(look), Dns.BLOCKED, str(failure))
+
+    def _as_written(self, look: DnsLook) -> DnsLook:
+        """With what was written down before AWS refused: some zones may be written, although another one is not."""
+        return replace(look, known=self.ledger.rows([look.ref]).get(look.ref, look.known))
 
     def _reach_through_role(self, look: DnsLook, consumer: ConsumerAccount) -> DnsFacet | None:
         endpoint = consumer.endpoint(look.ref.endpoint_id) if look.may_be_in_use else None

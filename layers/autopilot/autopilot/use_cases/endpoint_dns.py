@@ -79,7 +79,7 @@ class EndpointDns:
     def absent(self, look: DnsLook, consumer: ConsumerAccount) -> DnsFacet:
         """The facet once nothing of ours leads to the endpoint any more. Raises AwsCallFailed."""
         known = look.known.dns
-        done = self._let_go(look, consumer)
+        done, still_served = self._let_go(look, consumer)
         if self.mode is Mode.OBSERVE:
             return self._observed(look, done)
         if not done and known.value is Dns.ABSENT:
@@ -87,7 +87,9 @@ class EndpointDns:
         # Also where nothing is left to remove: a run may have died just after it removed the name.
         self._wake_waiting(look)
         what = ", ".join(done) or "there was no DNS of ours to remove"
-        facts: dict[str, object] = {"change_ids": (), "leaving": (), "checks": (), "also_vpcs": ()}
+        facts: dict[str, object] = {"change_ids": (), "leaving": (), "checks": (), "also_vpcs": still_served}
+        if still_served:
+            return self.facet(look, Dns.BLOCKED, f"the endpoint is {look.gone.state}; {what}", **facts)
         return self.facet(look, Dns.ABSENT, f"the endpoint is {look.gone.state}; {what}", **facts)
 
     def facet(self, look: DnsLook, value: Dns, reason: str, **facts: object) -> DnsFacet:
@@ -114,13 +116,14 @@ class EndpointDns:
         wanted: Sequence[Record],
         facts: dict[str, object],
     ) -> DnsFacet:
-        known, zones = look.known.dns, self._zones(consumer)
-        leaving, due = self._leaving(look, {record.name for record in wanted})
+        known, zones, zoned = look.known.dns, self._zones(consumer), {name.fqdn for name in names}
+        leaving = self._leaving(look, {record.name for record in wanted})
+        look, due = self._released(look, leaving)
         kept = frozenset(moment.what for moment in leaving) - due
         in_vpc = consumer.hosted_zones.of_vpc(endpoint.vpc_id)
         outcomes: dict[str, ZoneOutcome] = {}
         zone_names = sorted({name.zone for name in names})
-        self._write_down(look, endpoint, zone_names)
+        self._write_down(look, endpoint, zone_names, [record for record in wanted if record.name in zoned])
         for zone_name in zone_names:
             fqdns = {name.fqdn for name in names if name.zone == zone_name}
             claim = Claim(
@@ -144,6 +147,7 @@ class EndpointDns:
         targets = tuple(dict.fromkeys((record.name, record.target) for record in wanted))
         stay = tuple(pair for pair in known.records if pair[0] in kept)
         facts |= {
+            "releasing": (),
             "zones": tuple(sorted({*outcomes, *(left if kept else ())})),
             "records": (*targets, *stay),
             "leaving": tuple(moment for moment in leaving if moment.what in kept),
@@ -153,14 +157,17 @@ class EndpointDns:
         is_consumers_own = bool(targets) and all(name.fqdn in own for name in names)
         return self._reached(look, consumer, list(outcomes.values()), facts, is_consumers_own=is_consumers_own)
 
-    def _write_down(self, look: DnsLook, endpoint: Endpoint, zone_names: Iterable[str]) -> None:
-        """The zones that are about to be written to. A run that dies would leave one that nobody knows of, which hides
-        the public names even where the names are no longer wanted."""
-        known = look.known.dns
-        if self.mode is Mode.OBSERVE or set(zone_names) <= set(known.zones):
+    def _write_down(
+        self, look: DnsLook, endpoint: Endpoint, zone_names: Iterable[str], records: Iterable[Record]
+    ) -> None:
+        """The zones and names that are about to be written. A run that dies, or is denied the second zone, would leave
+        what nobody knows of: names that go without grace, and a zone that hides the public ones for ever."""
+        known, pairs = look.known.dns, tuple(dict.fromkeys((record.name, record.target) for record in records))
+        if self.mode is Mode.OBSERVE or (set(zone_names) <= set(known.zones) and set(pairs) <= set(known.records)):
             return
         zones = tuple(sorted({*known.zones, *zone_names}))
-        self.ledger.record_dns(look.known, replace(known, vpc_id=endpoint.vpc_id, zones=zones))
+        written = (*known.records, *(pair for pair in pairs if pair not in known.records))
+        self.ledger.record_dns(look.known, replace(known, vpc_id=endpoint.vpc_id, zones=zones, records=written))
 
     def _reached(
         self,
@@ -202,18 +209,28 @@ class EndpointDns:
         told = ", ".join(f"{one.what} (not before {one.at + self.grace:%Y-%m-%d %H:%M} UTC)" for one in moments)
         return f"no longer declared, so that these go after the grace period: {told}"
 
-    def _leaving(self, look: DnsLook, wanted: set[str]) -> tuple[tuple[Moment, ...], frozenset[str]]:
-        """The names that are declared no longer, and those of them that go now: after the grace, under the brake."""
+    def _leaving(self, look: DnsLook, wanted: set[str]) -> tuple[Moment, ...]:
+        """The names that are declared no longer, each since when."""
         now, known = self.clock(), look.known.dns
         since = {moment.what: moment.at for moment in known.leaving}
         names = [name for name, _ in known.records if name not in wanted]
-        leaving = tuple(Moment(since.get(name, now), name) for name in dict.fromkeys(names))
-        due = frozenset(replace(known, leaving=leaving).names_due(now, self.grace))
-        if due and not self.names.are_certain(look.service):
-            return leaving, frozenset()
-        if not due or self.mode is Mode.OBSERVE:
-            return leaving, due
-        return leaving, due if look.may_disrupt and self.ledger.take_disruption() else frozenset()
+        return tuple(Moment(since.get(name, now), name) for name in dict.fromkeys(names))
+
+    def _released(self, look: DnsLook, leaving: tuple[Moment, ...]) -> tuple[DnsLook, frozenset[str]]:
+        """The names of these that go now: after the grace, under the brake.
+
+        Written down before, so that one removal that is tried again and again uses up the brake once.
+        """
+        known = look.known.dns
+        due = frozenset(replace(known, leaving=leaving).names_due(self.clock(), self.grace))
+        if not due or not self.names.are_certain(look.service):
+            return look, frozenset()
+        if self.mode is Mode.OBSERVE or due <= set(known.releasing):
+            return look, due
+        if not look.may_disrupt or not self.ledger.take_disruption():
+            return look, due.intersection(known.releasing)
+        written = self.ledger.record_dns(look.known, replace(known, leaving=leaving, releasing=tuple(sorted(due))))
+        return replace(look, known=written), due
 
     def _surroundings(
         self, look: DnsLook, consumer: ConsumerAccount, endpoint: Endpoint, names: Sequence[Name]
@@ -262,14 +279,14 @@ class EndpointDns:
     # The consumer's say
 
     def _declined(self, look: DnsLook, consumer: ConsumerAccount, endpoint: Endpoint) -> DnsFacet:
-        done = self._let_go(look, consumer)
+        done, still_served = self._let_go(look, consumer)
         if self.mode is Mode.OBSERVE:
             return self._observed(look, [f"the endpoint's tag {DNS_TAG}=off declines names", *done])
         if done:
             self._wake_waiting(look)
         reason = ", ".join([f"the endpoint's own tag {DNS_TAG}=off declines names", *done])
         facts: dict[str, object] = {"zones": (), "records": (), "leaving": (), "change_ids": (), "checks": ()}
-        return self.facet(look, Dns.DECLINED, reason, vpc_id=endpoint.vpc_id, also_vpcs=(), **facts)
+        return self.facet(look, Dns.DECLINED, reason, vpc_id=endpoint.vpc_id, also_vpcs=still_served, **facts)
 
     def _also(
         self,
@@ -311,19 +328,24 @@ class EndpointDns:
         rows = self.ledger.rows_in(look.owner, vpc_id)
         return _refs(look, {text for row in rows if row.ref != look.ref for text in row.dns.also_vpcs})
 
-    def _let_go(self, look: DnsLook, consumer: ConsumerAccount) -> list[str]:
-        """Take everything of the endpoint away, also from the other VPCs that it served."""
+    def _let_go(self, look: DnsLook, consumer: ConsumerAccount) -> tuple[list[str], tuple[str, ...]]:
+        """Take everything of the endpoint away, also from the other VPCs that it served. Returns what was done, and
+        those VPCs whose accounts did not let us."""
         zone_names = self._zone_names(look)
         done = self._clear(look, consumer, zone_names)
         known = look.known.dns
         if not known.also_vpcs or known.vpc_id is None or self.mode is Mode.OBSERVE:
-            return done
+            return done, ()
         ours = self._zones(consumer).of(zone_names, known.vpc_id, known.zones)
         zone_ids = [zone.zone_id for zones in ours.values() for zone in zones]
         associations = Associations(self.consumers, consumer.hosted_zones, look.owner)
+        still_served: list[str] = []
         for ref in sorted(_refs(look, known.also_vpcs) - self._served_by_others(look, known.vpc_id)):
-            done.append(associations.remove(zone_ids, ref) or f"no longer serves {ref}")
-        return done
+            # A zone that is gone serves nobody, whoever lets us in.
+            refusal = associations.remove(zone_ids, ref) if zone_ids else None
+            done.append(refusal or f"no longer serves {ref}")
+            still_served += [str(ref)] if refusal else []
+        return done, tuple(still_served)
 
     # Zones, and who else wants their names
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,8 +10,17 @@ from datetime import datetime, timedelta
 from autopilot.domain.allowlist import BadEntry
 from autopilot.domain.connection import LedgerRow
 from autopilot.domain.disruption import Brake
-from autopilot.domain.inventory import expires, installed, no_longer_managed, nobody_hears, stopped, stuck, taken_over
-from autopilot.domain.listener import LoadBalancer
+from autopilot.domain.inventory import (
+    expires,
+    installed,
+    no_longer_managed,
+    nobody_hears,
+    service_ended,
+    stopped,
+    stuck,
+    taken_over,
+)
+from autopilot.domain.listener import Certificate, LoadBalancer
 from autopilot.domain.mode import Mode
 from autopilot.domain.public_suffix import is_registrable
 from autopilot.domain.report import repetition_due
@@ -24,6 +34,7 @@ _INSTALLED = {Mode.ENFORCE: "INSTALLED", Mode.OBSERVE: "INSTALLED TO OBSERVE"}
 _MANAGED = {Mode.ENFORCE: "NOW MANAGED ", Mode.OBSERVE: "NOW OBSERVED "}
 _TAKING_OVER = {Mode.ENFORCE: "TAKING OVER {} SINCE ", Mode.OBSERVE: "OBSERVING {} SINCE "}
 _LEFT = "NO LONGER MANAGED "
+_ENDED = "ENDED "
 _CERTIFICATE = "CHECK THE CERTIFICATE "
 _TAGS = "CHECK THE TAGS of "
 _ENTRY = "CHECK THE ALLOWLIST ENTRY "
@@ -94,6 +105,16 @@ class Notices:
         """Whether people know of the connections that stood when Autopilot came to this service."""
         return self._managed(service) in told
 
+    def services_that_ended(self, told: Mapping[str, str], services: Sequence[EndpointService]) -> Sequence[str]:
+        """The services that were managed and that AWS does not list any more, until people were told so."""
+        managed = {text.removeprefix(_MANAGED[self.mode]) for text in told if text.startswith(_MANAGED[self.mode])}
+        there = {service.service_id for service in services}
+        return sorted(one for one in managed - there if _ENDED + one not in told)
+
+    def of_end(self, service_id: str) -> None:
+        """Nothing of ours leads to the service any more."""
+        self.ledger.record_notice(_ENDED + service_id, service_ended(service_id))
+
     def of_problems(
         self,
         told: Mapping[str, str],
@@ -140,13 +161,15 @@ class Notices:
     def of_certificates(
         self, told: Mapping[str, str], in_front_of: Mapping[EndpointService, Sequence[LoadBalancer]]
     ) -> None:
-        """Tell of certificates that end, once a threshold: thirty days before, seven days before, and at the end."""
+        """Tell of certificates that end, once a threshold, whatever services have them: thirty days before, seven days
+        before, and at the end."""
+        ending: defaultdict[tuple[Certificate, int], list[EndpointService]] = defaultdict(list)
         for service, load_balancers in in_front_of.items():
-            for certificate, days in expiring(load_balancers, self.clock()):
-                subject = f"{_CERTIFICATE}{certificate.arn}: {f'{days} days' if days else 'no day'} left"
-                text = expires(service, certificate)
-                if told.get(subject) != text:
-                    self.ledger.record_notice(subject, text)
+            for found in expiring(load_balancers, self.clock()):
+                ending[found].append(service)
+        for (certificate, days), services in ending.items():
+            subject = f"{_CERTIFICATE}{certificate.arn}: {f'{days} days' if days else 'no day'} left"
+            self._tell(told, subject, expires(sorted(services, key=lambda one: one.service_id), certificate))
 
     def _has_left(self, told: Mapping[str, str], service: EndpointService) -> bool:
         return not service.managed and not service.problem and self.is_taken_over(told, service)

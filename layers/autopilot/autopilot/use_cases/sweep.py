@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from aws_lambda_powertools import Logger
 
 from autopilot.domain.acceptance import stands
-from autopilot.domain.allowlist import EntryKey, Listing, is_account, is_endpoint
-from autopilot.domain.connection import Acceptance, AwsState, Connection, ConnectionRef, LedgerRow, Status
+from autopilot.domain.allowlist import AllowlistEntry, EntryKey, Listing, is_account, is_endpoint
+from autopilot.domain.connection import Acceptance, AwsState, Connection, ConnectionRef, Dns, LedgerRow, Status
 from autopilot.domain.failures import AwsCallFailed, UnreadableRow
 from autopilot.domain.listener import LoadBalancer
 from autopilot.domain.mode import Mode
@@ -81,18 +81,19 @@ class Sweep:
         for service in ours:
             try:
                 findings.append(self._look(service, review, is_new=not self.notices.is_taken_over(told, service)))
-                if self.permissions and listing:
-                    self.permissions(service, listing.entries)
             except AwsCallFailed as failure:
                 logger.warning(str(failure), extra={"service_id": service.service_id})
                 failures.append(failure)
-        failures += [row for finding in findings for row in finding.unreadable]
+        ended = [end for one in self.notices.services_that_ended(told, services) if (end := self._end(one, failures))]
+        failures += [row for finding in [*findings, *ended] for row in finding.unreadable]
         # Where something could not be read, nobody knows how many they are: none is disrupted then.
         stop = None if failures else self.braking(findings)
+        is_complete = not failures
+        if self.permissions and listing:
+            self._permit(self.permissions, ours, listing.entries, failures)
         counts = counts_of(findings)
         counts["left_out"] += self._enqueue(self.requests_queue, [w for one in findings for w in one.to_decide])
-        counts["left_out"] += self._enqueue(self.dns_queue, [w for one in findings for w in one.to_converge])
-        is_complete = not failures
+        counts["left_out"] += self._enqueue(self.dns_queue, [w for one in [*findings, *ended] for w in one.to_converge])
         unheard = self._unheard(failures)
         counts["unheard_topics"] = len(unheard or ())
         self._keep_notifications(ours, failures)
@@ -104,6 +105,9 @@ class Sweep:
             self.notices.of_certificates(told, {service: self._in_front_of(service) for service in ours})
             takeovers = [finding.takeover for finding in findings if finding.takeover]
             self.notices.of_takeovers(told, services, takeovers, counts["listed"])
+            for end in ended:
+                if not end.to_converge and not end.unreadable:
+                    self.notices.of_end(end.service.service_id)
         if failures:
             raise failures[0]
         return counts
@@ -176,7 +180,7 @@ class Sweep:
             # Whatever is to be decided: a connection may ask for that at every sweep, and its names must not wait.
             if row and self.differences.ask_for_dns(names, connection, row):
                 finding.to_converge.append(WakeUp.about(connection, SeenBy.SWEEP))
-            if row and connection.state is AwsState.AVAILABLE and row.dns.names_due(self.clock(), self.grace):
+            if row and connection.state is AwsState.AVAILABLE and self._loses_names(service, names, row):
                 finding.leaving.append(row)
             # Also where an entry seems to accept it again: one for a unit may forbid it, which only decide_connection
             # finds out.
@@ -194,6 +198,27 @@ class Sweep:
         ]
         finding.takeover = Takeover(service, stood_before, is_settled) if is_new else None
         return finding
+
+    def _end(self, service_id: str, failures: Failures) -> Finding | None:
+        """What is left of a service that AWS does not list any more: whoever deletes one rejects its connections."""
+        finding = Finding(EndpointService.ended(service_id))
+        try:
+            rows = self._known(finding.service, finding).values()
+        except AwsCallFailed as failure:
+            logger.warning(str(failure), extra={"service_id": service_id})
+            failures.append(failure)
+            return None
+        finding.to_converge = [
+            WakeUp.about(row.connection, SeenBy.SWEEP) for row in rows if row.dns.value is not Dns.ABSENT
+        ]
+        return finding
+
+    def _loses_names(self, service: EndpointService, names: frozenset[str] | None, row: LedgerRow) -> bool:
+        """Whether its names can and may be taken away. What cannot would keep the brake on for everybody."""
+        due = set(row.dns.names_due(self.clock(), self.grace)) - set(row.dns.releasing) - (names or set())
+        if not due or names is None or row.dns.value is Dns.NO_ROLE:
+            return False
+        return self.names.are_certain(service)
 
     def _known(self, service: EndpointService, finding: Finding) -> dict[ConnectionRef, LedgerRow]:
         """The service's rows, and among the findings those that nobody can read."""
@@ -246,6 +271,21 @@ class Sweep:
             logger.warning(f"{failure}; whether anybody is told is not known this time")
             failures.append(failure)
             return None
+
+    def _permit(
+        self,
+        permissions: ServicePermissions,
+        ours: Iterable[EndpointService],
+        entries: Sequence[AllowlistEntry],
+        failures: Failures,
+    ) -> None:
+        """An account that AWS does not know fails at every service and every sweep: nothing else may wait for that."""
+        for service in ours:
+            try:
+                permissions(service, entries)
+            except AwsCallFailed as failure:
+                logger.warning(str(failure), extra={"service_id": service.service_id})
+                failures.append(failure)
 
     def _keep_notifications(self, ours: Sequence[EndpointService], failures: Failures) -> None:
         try:
