@@ -10,6 +10,7 @@ import pytest
 
 from autopilot.domain.connection import ConnectionRef, Dns, Status
 from autopilot.domain.disruption import MaxDisruptions
+from autopilot.domain.dns_plan import ChangeAction, RecordChange
 from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.listener import Certificate, Listener, LoadBalancer
 from autopilot.domain.mode import Mode
@@ -126,7 +127,7 @@ def test_one_name_in_dispute_does_not_keep_the_endpoints_others_waiting(autopilo
     assert autopilot.aws.resolves(vpc, LEDGER) == target(autopilot, second)
 
 
-def test_a_record_of_an_endpoint_that_a_lost_ledger_forgot_is_taken_over_once_it_is_gone(
+def test_a_record_of_an_endpoint_that_a_lost_ledger_forgot_is_taken_over_once_a_person_removed_it(
     autopilot: FakeAutopilot, vpc: Vpc
 ) -> None:
     service_id = autopilot.aws.service()
@@ -136,7 +137,15 @@ def test_a_record_of_an_endpoint_that_a_lost_ledger_forgot_is_taken_over_once_it
     assert autopilot.converge(second) is Dns.BLOCKED
     assert lost.endpoint_id in autopilot.row(second).dns.reason
 
+    # Nothing tells it from one that somebody made to another account's endpoint.
+    forgotten = target(autopilot, lost)
     autopilot.aws.delete(lost)
+    assert autopilot.settle(second) is Dns.BLOCKED
+    assert "remove it" in autopilot.row(second).dns.reason
+
+    records = autopilot.consumers.enter(CONSUMER, REGION).hosted_zones
+    [stale] = [record for record in records.records(our_zone(autopilot)) if record.target == forgotten]
+    records.change(our_zone(autopilot), [RecordChange(ChangeAction.DELETE, stale)])
     assert autopilot.settle(second) is Dns.PRESENT
     assert autopilot.aws.resolves(vpc, API) == target(autopilot, second)
 
@@ -263,6 +272,39 @@ def test_a_removal_that_is_tried_again_uses_up_the_brake_once(autopilot: FakeAut
     assert brake.taken == 1
     assert autopilot.aws.resolves(vpc, API) == ""
     assert autopilot.row(ref).dns.releasing == ()
+
+
+def test_a_name_of_the_consumers_own_for_the_endpoint_is_left_alone_while_it_lives(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    """A zonal name, for who wants to stay in an Availability Zone."""
+    ref = autopilot.ready(vpc)
+    zonal = target(autopilot, ref).replace(".", "-eu-central-1a.", 1)
+    autopilot.aws.write(CONSUMER, our_zone(autopilot), f"zonal.{ZONE}", zonal)
+    for _ in range(3):
+        autopilot.clock.advance(DAY)
+        autopilot.run()
+    assert autopilot.aws.resolves(vpc, f"zonal.{ZONE}") == zonal
+
+    autopilot.aws.delete(ref)
+    autopilot.run()
+    assert autopilot.aws.zones_in(vpc) == set()
+
+
+def test_a_name_that_was_sent_to_another_accounts_endpoint_by_hand_is_not_taken_back(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    ref, hub = autopilot.ready(vpc), autopilot.aws.new_vpc(STRANGER)
+    other = autopilot.aws.endpoint(autopilot.aws.service({}), hub)
+    autopilot.aws.accept(other)
+    autopilot.clock.advance(DAY)
+    elsewhere = autopilot.aws.regional_name(other, STRANGER)
+    autopilot.aws.write(CONSUMER, our_zone(autopilot), API, elsewhere, "UPSERT")
+    autopilot.run()
+
+    assert autopilot.aws.resolves(vpc, API) == elsewhere
+    assert autopilot.row(ref).status is Status.DNS_BLOCKED
+    assert "that Autopilot did not write" in autopilot.row(ref).dns.reason
 
 
 def test_what_a_deleted_service_left_behind_goes_and_people_are_told(autopilot: FakeAutopilot, vpc: Vpc) -> None:

@@ -42,9 +42,10 @@ _ALLOW = "tag the service autopilot:allow-shadowing=true if they may be hidden"
 class Claim:
     """What one endpoint wants of one zone of its VPC.
 
-    kept: names that it had and that stay for now. is_known: it wrote to a zone of that name before. is_known_insync: a
-    change that wrote the records was seen or is waited for. heirs: what other endpoints want of this zone, asked for
-    only when a name is given up.
+    kept: names that it had and that stay for now. written: the names that Autopilot wrote for it, as the ledger has
+    them; any other of this endpoint is the consumer's own. None where all of them go. is_known: it wrote to a zone of
+    that name before. is_known_insync: a change that wrote the records was seen or is waited for. heirs: what other
+    endpoints want of this zone, asked for only when a name is given up.
     """
 
     zone_name: str
@@ -52,6 +53,7 @@ class Claim:
     endpoint_id: str
     vpc_id: str
     kept: frozenset[str] = frozenset()
+    written: frozenset[str] | None = None
     is_known: bool = False
     allows_shadowing: bool = False
     is_known_insync: bool = True
@@ -249,7 +251,9 @@ class ConsumerZones:
         return list(writable)
 
     def _plan(self, claim: Claim, writable: Sequence[Record], found: Sequence[Record]) -> ZonePlan:
-        kept = claim.kept | {record.name for record in claim.wanted}
+        theirs = {record.name for record in found if record.endpoint_id == claim.endpoint_id}
+        by_hand = theirs - claim.written if claim.written is not None else frozenset()
+        kept = claim.kept | by_hand | {record.name for record in claim.wanted}
         gives_up = any(record.endpoint_id == claim.endpoint_id and record.name not in kept for record in found)
         heirs = claim.heirs(claim.zone_name, claim.vpc_id) if gives_up else ()
         return plan_zone(writable, found, claim.endpoint_id, self.holder_of, kept=kept, successors=heirs)

@@ -132,6 +132,7 @@ class EndpointDns:
                 endpoint.endpoint_id,
                 endpoint.vpc_id,
                 kept=kept,
+                written=frozenset(name for name, _ in known.records),
                 is_known=zone_name in known.zones,
                 allows_shadowing=look.service.allows_shadowing,
                 is_known_insync=known.value is Dns.PRESENT or bool(known.change_ids),
@@ -371,9 +372,11 @@ class EndpointDns:
             row = self.ledger.rows([ref]).get(ref) if ref else None
             if row:
                 return Holder.GONE if row.connection.state.asks_for_no_dns else Holder.LIVE
-            # The ledger does not know it, or was lost: the account that has the zone has the endpoint, or had it.
+            # The ledger does not know it: it was lost, or somebody wrote the record, to another account's perhaps.
             endpoint = consumer.endpoint(endpoint_id)
-            return Holder.GONE if endpoint is None or endpoint.state.asks_for_no_dns else Holder.LIVE
+            if endpoint is None:
+                return Holder.STRANGER
+            return Holder.GONE if endpoint.state.asks_for_no_dns else Holder.LIVE
 
         return ConsumerZones(consumer.hosted_zones, self.public_dns, self.autopilot, self.mode, holder_of, self.clock)
 
