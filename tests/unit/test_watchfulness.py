@@ -8,6 +8,7 @@ from autopilot.domain.connection import ConnectionRef, Status
 from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.mode import Mode
 from autopilot.domain.report import Notice
+from autopilot.use_cases.ports import Refusal
 from tests.fakes.autopilot import NOTIFICATION_TOPIC, STATUS_TOPIC, FakeAutopilot, event
 from tests.fakes.landscape import CONSUMER, PROVIDER, STRANGER, Vpc
 
@@ -153,6 +154,21 @@ class TestStuck:
 
         autopilot.clock.advance(1)
         assert autopilot.sweep()["stuck"] == 1
+
+    def test_what_ec2_refuses_again_and_again_is_stuck_and_written_once(
+        self, autopilot: FakeAutopilot, vpc: Vpc, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ref = autopilot.aws.endpoint(autopilot.aws.service(), vpc)
+        refusal = Refusal("LimitExceeded", "the test says so")
+        monkeypatch.setattr(autopilot.services, "accept", lambda _, ids: dict.fromkeys(ids, refusal))
+        for _ in range(HOUR // INTERVAL_SECONDS + 1):
+            counts = autopilot.sweep()
+            autopilot.decide(*autopilot.requests_queue.take())
+            autopilot.clock.advance(INTERVAL_SECONDS)
+
+        assert counts["stuck"] == 1
+        assert any(f"{ref} of account {CONSUMER}" in text for text in notices(autopilot, "STUCK"))
+        assert autopilot.row(ref).version == 1
 
     def test_what_could_not_be_read_is_not_mended(self, autopilot: FakeAutopilot, vpc: Vpc) -> None:
         service = autopilot.aws.service()

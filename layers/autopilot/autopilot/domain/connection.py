@@ -61,6 +61,11 @@ class Acceptance(StrEnum):
     def is_revocation(self) -> bool:
         return self in (Acceptance.REVOKING, Acceptance.REVOKED)
 
+    @property
+    def is_intent(self) -> bool:
+        """Whether a request is about to be answered."""
+        return self in (Acceptance.ACCEPTING, Acceptance.REJECTING)
+
 
 class Dns(StrEnum):
     """What became of the names in the consumer's VPC. converge_dns alone writes it.

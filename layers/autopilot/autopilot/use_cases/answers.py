@@ -140,6 +140,9 @@ class Answers:
             # The entry that once accepted is what is remembered, and why it no longer does.
             decided_by = known.decided_by
             reason = revocation(decided_by, look.owner, look.decision) or known.reason
+        if acceptance.is_intent and (known.value, known.decided_by) == (acceptance, decided_by):
+            # Tried again: since when it does not come further is what tells that it is stuck.
+            return look
         facet = known.became(
             acceptance,
             self.clock(),

@@ -182,7 +182,8 @@ class EndpointDns:
         known, leaving = look.known.dns, self._reason_of_leaving(facts)
         declared = {name for name, _ in _as_pairs(facts["names"])}
         told = arrows(pair for pair in _as_pairs(facts["records"]) if pair[0] in declared)
-        facts["checks"] = (*_as_tuple(facts["checks"]), *(text for one in outcomes for text in one.checks))
+        checks = (*_as_tuple(facts["checks"]), *(text for one in outcomes for text in one.checks))
+        facts["checks"] = tuple(dict.fromkeys(checks))
         if blocks := [text for one in outcomes for text in one.blocked]:
             return self.facet(look, Dns.BLOCKED, "; ".join(blocks), change_ids=(), **facts)
         if is_consumers_own:
