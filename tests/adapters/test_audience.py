@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
+from moto.sns.models import sns_backends
 
 from autopilot.aws.audience import SnsAudience
 from autopilot.use_cases.ports import Audience
@@ -21,6 +23,8 @@ def audience_of(is_real: bool, landscape: Landscape) -> Callable[[dict[str, bool
         for arn, heard in zip(arns, topics.values(), strict=True):
             if heard:
                 sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=f"arn:aws:sqs:eu-central-1:{PROVIDER}:q")
+            else:
+                unconfirmed(sns, arn)
         return SnsAudience(sns, arns), arns
 
     def fake(topics: dict[str, bool]) -> tuple[Audience, list[str]]:
@@ -29,6 +33,13 @@ def audience_of(is_real: bool, landscape: Landscape) -> Callable[[dict[str, bool
         return audience, list(topics)
 
     return real if is_real else fake
+
+
+def unconfirmed(sns: Any, arn: str) -> None:
+    """An e-mail address that nobody has confirmed yet, which moto would have confirmed at once."""
+    subscribed = sns.subscribe(TopicArn=arn, Protocol="email", Endpoint="team@example.com")["SubscriptionArn"]
+    subscriptions = sns_backends[PROVIDER]["eu-central-1"].subscriptions
+    subscriptions[subscribed].arn = "PendingConfirmation"
 
 
 @pytest.mark.parametrize("heard", [(True, True), (True, False), (False, False)])

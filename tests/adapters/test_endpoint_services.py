@@ -123,6 +123,19 @@ def test_all_pages_of_connections_are_read(
     assert [connection.ref for connection in services.connections(service_id)] == refs
 
 
+def test_a_page_of_connections_is_a_thousand(clock: Clock) -> None:
+    ec2, service_id = client("ec2", PROVIDER), "vpce-svc-0fa57c0de5e41ce01"
+    filters = [{"Name": "service-id", "Values": [service_id]}]
+    with Stubber(ec2) as stubbed:
+        stubbed.add_response(
+            "describe_vpc_endpoint_connections",
+            {"VpcEndpointConnections": []},
+            {"Filters": filters, "MaxResults": 1000},
+        )
+        assert list(Ec2EndpointServices(ec2, clock).connections(service_id)) == []
+        stubbed.assert_no_pending_responses()
+
+
 def test_accept_and_reject_act_on_what_waits_and_name_what_they_could_not_do(
     services: EndpointServices, landscape: Landscape, clock: Clock
 ) -> None:

@@ -302,6 +302,51 @@ def test_an_alarm_reaches_people_and_tells_them_what_to_read(alarm: str) -> None
     assert len(description) < 700  # of 1024, with names filled in
 
 
+# By metric: from what value on, and for how many of how many minutes, people are told.
+TELLING = {
+    "ApproximateNumberOfMessagesVisible": ("Maximum", "GreaterThanThreshold", 0, 1, 1),
+    "ApproximateAgeOfOldestMessage": ("Maximum", "GreaterThanThreshold", 15 * 60, 5, 5),
+    "IteratorAge": ("Maximum", "GreaterThanThreshold", 15 * 60 * 1000, 3, 3),
+    "Errors": ("Sum", "GreaterThanThreshold", 0, 10, 15),
+    "RequestFailures": ("Sum", "GreaterThanThreshold", 0, 10, 15),
+    "DnsFailures": ("Sum", "GreaterThanThreshold", 0, 10, 15),
+    "SweepsDone": ("Sum", "LessThanThreshold", 1, 15, 15),
+    "SweepUnheardTopics": ("Minimum", "GreaterThanThreshold", 0, 60, 60),
+}
+
+
+@pytest.mark.parametrize("alarm", ALARMS)
+def test_an_alarm_comes_when_it_should(alarm: str) -> None:
+    found = ALARMS[alarm]
+    default = PROVIDER["Parameters"]["SweepMinutes"]["Default"]
+    period = found["Period"]
+    seconds = PROVIDER["Mappings"]["Sweep"][str(default)]["Seconds"] if isinstance(period, dict) else period
+    periods = found["EvaluationPeriods"]
+    minutes = [number * seconds / 60 for number in (found.get("DatapointsToAlarm", periods), periods)]
+
+    expected = TELLING[found["MetricName"]]
+    assert (found["Statistic"], found["ComparisonOperator"], found["Threshold"], *minutes) == expected
+
+
+@pytest.mark.parametrize(
+    ("letters", "queue"), [("RequestsDeadLetters", "RequestsQueue"), ("DnsDeadLetters", "DnsQueue")]
+)
+def test_the_alarm_of_dead_letters_has_the_command_that_puts_them_back(letters: str, queue: str) -> None:
+    description = ALARMS[f"{letters}Alarm"]["AlarmDescription"]["Fn::Sub"]
+
+    command = f"aws sqs start-message-move-task --source-arn ${{{letters}.Arn}} --destination-arn ${{{queue}.Arn}}"
+    assert command in description
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rate"), [(s["Seconds"], s["Rate"]) for s in PROVIDER["Mappings"]["Sweep"].values()]
+)
+def test_the_sweep_is_missed_by_the_time_that_it_should_have_come(seconds: int, rate: str) -> None:
+    [(number, unit)] = re.findall(r"rate\((\d+) (minute|hour)s?\)", rate)
+
+    assert seconds == int(number) * {"minute": 60, "hour": 3600}[unit]
+
+
 def test_the_endpoint_service_waits_for_acceptance_and_is_opted_in() -> None:
     service = of_type("AWS::EC2::VPCEndpointService")["EndpointService"]
     assert service["AcceptanceRequired"] is True

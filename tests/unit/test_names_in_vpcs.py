@@ -329,9 +329,11 @@ def test_a_service_that_a_describe_leaves_out_for_a_moment_costs_no_name(
     autopilot.run()
     autopilot.run()
     monkeypatch.setattr(autopilot.services, "all", list)
+    before = autopilot.row(ref)
     autopilot.clock.advance(300)
     autopilot.run()
 
+    assert autopilot.row(ref).dns == before.dns
     assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
     assert not any(subject.startswith("ENDED") for subject in autopilot.ledger.notices())
 

@@ -125,6 +125,11 @@ class ConvergeDns:
             logger.info("hands off: the service is not managed", extra={"service_id": known.ref.service_id})
             return "dropped"
         look = DnsLook(known, service, lists.find(known), wake_up.waited_seconds, wake_up.may_disrupt)
+        if found is None and look.listed:
+            logger.info(
+                "AWS lists the connection but not its service; looked at again", extra={"service": service.title}
+            )
+            return None
         try:
             facet = self._reach(look)
             if facet:
