@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from itertools import batched
+from itertools import batched, pairwise
 
 from autopilot.domain.allowlist import AllowlistEntry, EntryKey
 from autopilot.domain.connection import AwsState, Dns
@@ -78,16 +78,19 @@ def sweeping(connections: int) -> tuple[Measurement, Measurement, Measurement]:
     name = f"a sweep of {connections:,} connections"
     return (
         Measurement(f"{name}: time of our own", seconds, "s"),
-        Measurement(f"{name}: calls, the ledger's pages not counted", calls, "calls"),
+        Measurement(f"{name}: calls", calls, "calls"),
         Measurement(f"{name}: a month by list prices, to be checked", month, "US dollars"),
     )
 
 
 def linearity(sweeps: Iterable[tuple[int, Measurement]]) -> Measurement:
-    """How much more time a connection takes with ten times as many; 1 is linear."""
-    (few, small), (many, large) = list(sweeps)[-2:]
-    ratio = (large.value / many) / (small.value / few)
-    return Measurement(f"a sweep: time a connection at {many:,} against {few:,}", ratio, "times", 1.5)
+    """How much more time a connection takes with ten times as many, where that is most; 1 is linear."""
+    ratios = {
+        f"{many:,} against {few:,}": (large.value / many) / (small.value / few)
+        for (few, small), (many, large) in pairwise(sweeps)
+    }
+    where = max(ratios, key=lambda name: ratios[name])
+    return Measurement(f"a sweep: time a connection at {where}", ratios[where], "times", 1.5)
 
 
 def _least(work: Callable[[], object], times: range) -> float:

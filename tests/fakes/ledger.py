@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import batched
 
 from autopilot.domain.connection import AcceptanceFacet, ConnectionRef, Dns, DnsFacet, LedgerRow
 from autopilot.domain.disruption import Brake
@@ -11,6 +12,9 @@ from autopilot.domain.failures import LedgerChangedMeanwhile, UnreadableRow
 from autopilot.domain.report import GivenNotice, Notice, StatusChange, change_of
 from tests.fakes.calls import Calls
 from tests.fakes.clock import Clock
+
+# A Query answers with a megabyte, and a row with its two facets and timelines has about two kilobytes.
+_ROWS_A_PAGE = 512
 
 
 class FakeLedger:
@@ -34,11 +38,11 @@ class FakeLedger:
             return {ref: self._rows[ref] for ref in refs if ref in self._rows}
 
     def rows_of(self, service_id: str) -> Iterator[LedgerRow | UnreadableRow]:
-        with self._calls.making("Query", service_id):
-            rows = sorted(self._rows.items())
-        for ref, row in rows:
-            if ref.service_id == service_id:
-                yield _unreadable(ref) if ref in self.unreadable else row
+        rows = sorted((ref, row) for ref, row in self._rows.items() if ref.service_id == service_id)
+        for page in [*batched(rows, _ROWS_A_PAGE, strict=False)] or [()]:
+            with self._calls.making("Query", service_id):
+                found = [_unreadable(ref) if ref in self.unreadable else row for ref, row in page]
+            yield from found
 
     def rows_in(self, owner: str, vpc_id: str | None = None) -> Sequence[LedgerRow]:
         with self._calls.making("Query", owner):
