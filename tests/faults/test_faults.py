@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
 from autopilot.domain.allowlist import Action, AllowlistEntry, EntryKey
 from autopilot.domain.connection import Acceptance, AwsState, ConnectionRef, Dns, Status
 from autopilot.domain.disruption import OnRevoked
+from autopilot.domain.listener import Certificate, Listener, LoadBalancer
 from autopilot.domain.organization import OrganizationalUnit, Owner
 from autopilot.domain.report import ConnectionEvent
 from tests.fakes.autopilot import FakeAutopilot
@@ -66,6 +68,11 @@ def is_unharmed(world: World) -> bool:
 # Each call of each flow
 
 
+def target_of(record: Mapping[str, Any]) -> str:
+    """Of a CNAME, or of the alias at a zone's apex."""
+    return str(record["AliasTarget"]["DNSName"] if "AliasTarget" in record else record["ResourceRecords"][0]["Value"])
+
+
 @dataclass
 class Flow:
     """A world before something happens in it. act: what happens. seconds: how long it takes where nothing goes wrong.
@@ -89,13 +96,16 @@ class Flow:
         ]
         zones = {
             zone.name: sorted(
-                (name, kind, numbers[record["ResourceRecords"][0]["Value"].rstrip(".")])
+                (name, kind, numbers[target_of(record).rstrip(".")])
                 for (name, kind, _), record in zone.records.items()
                 if kind not in ("NS", "SOA")
             )
             for zone in world.aws.hosted_zones._zones.values()
         }
-        return known, zones
+        places = sorted((zone.name, sorted(zone.vpcs)) for zone in world.aws.hosted_zones._zones.values())
+        permitted = [sorted(service.principals) for service in world.aws.privatelink._services.values()]
+        resolves = numbers.get(world.aws.resolves(self.vpc, API) or "")
+        return known, zones, places, permitted, resolves
 
 
 def acceptance() -> Flow:
@@ -148,7 +158,92 @@ def renaming() -> Flow:
     return flow
 
 
-FLOWS = (acceptance, deletion, hand_over, rejection, revocation, renaming)
+def serving_another_vpc() -> Flow:
+    """Of another account, which consents."""
+    flow = acceptance()
+    spoke, service_id = flow.world.aws.new_vpc(STRANGER), flow.world.aws.service()
+    flow.world.autopilot.consumers.roles.add(STRANGER)
+    flow.world.autopilot.network.consents[spoke.vpc_id] = CONSUMER
+    tags = {"autopilot:also-vpcs": f"{STRANGER}/{spoke.vpc_id}"}
+    flow.act = lambda: flow.refs.append(flow.world.aws.endpoint(service_id, flow.vpc, tags=tags))
+    return flow
+
+
+def serving_another_vpc_no_longer() -> Flow:
+    """The zone stays, as another endpoint has a name in it."""
+    flow = serving_another_vpc()
+    flow.act()
+    flow.refs.append(requested(flow.world, flow.vpc, flow.world.aws.service(MANAGED | {"autopilot:records": "ledger"})))
+    flow.world.wait(FEW_MINUTES)
+    assert [flow.world.rows[ref].status for ref in flow.refs] == [Status.READY] * 2
+    flow.act = lambda: flow.world.aws.delete(flow.refs[0])
+    return flow
+
+
+def native_private_dns() -> Flow:
+    flow = acceptance()
+    service_id = flow.world.aws.service(MANAGED | {"autopilot:dns": "native"})
+    flow.world.aws.ec2(PROVIDER, "ModifyVpcEndpointServiceConfiguration", ServiceId=service_id, PrivateDnsName=API)
+    flow.world.aws.ec2(PROVIDER, "StartVpcEndpointServicePrivateDnsVerification", ServiceId=service_id)
+    flow.act = lambda: flow.refs.append(requested(flow.world, flow.vpc, service_id))
+    return flow
+
+
+def names_of_a_certificate() -> Flow:
+    flow = acceptance()
+    service_id = flow.world.aws.service({"autopilot": "enabled", "autopilot:records": "certificate"})
+    [service] = [one for one in flow.world.autopilot.services.all() if one.service_id == service_id]
+    [arn] = service.load_balancer_arns
+    listener = Listener("arn:l", 443, "TLS", (Certificate("arn:c", (API,), is_issued=True),))
+    flow.world.autopilot.load_balancers.load_balancers[arn] = LoadBalancer(arn, (listener,))
+    flow.act = lambda: flow.refs.append(requested(flow.world, flow.vpc, service_id))
+    return flow
+
+
+def permission() -> Flow:
+    """An entry comes, for an account that nobody permitted, and one goes that was permitted for its entry."""
+    world = World(FakeAutopilot(manages_permissions=True, allowed_principals=()))
+    flow, old, new = Flow(world, world.aws.new_vpc(CONSUMER), seconds=400), EntryKey(CONSUMER), EntryKey(STRANGER)
+    world.aws.service()
+    world.allow(AllowlistEntry(old))
+    world.wait(FEW_MINUTES)
+
+    def act() -> None:
+        world.allow(AllowlistEntry(new))
+        world.disallow(old)
+
+    flow.act = act
+    return flow
+
+
+def a_new_service() -> Flow:
+    """Its connection notification is made, and what stood before is taken over."""
+    flow = acceptance()
+    service_id = flow.world.aws.service({})
+    flow.refs.append(requested(flow.world, flow.vpc, service_id))
+    flow.world.aws.accept(flow.refs[0])
+    flow.world.wait(FEW_MINUTES)
+    flow.act = lambda: flow.world.aws.tag(
+        service_id, **{key.replace(":", "_"): value for key, value in MANAGED.items()}
+    )
+    flow.seconds = 700
+    return flow
+
+
+FLOWS = (
+    acceptance,
+    deletion,
+    hand_over,
+    rejection,
+    revocation,
+    renaming,
+    serving_another_vpc,
+    serving_another_vpc_no_longer,
+    native_private_dns,
+    names_of_a_certificate,
+    permission,
+    a_new_service,
+)
 FAULTS: dict[str, Callable[[int], Fault]] = {
     "fails": lambda passing: Fault("InternalError", passing=passing),
     "is throttled": lambda passing: Fault("RequestLimitExceeded", passing=passing),
@@ -278,6 +373,10 @@ def test_a_flow_makes_calls_of_all_kinds() -> None:
     made = {call for begin in FLOWS for call in undisturbed(begin())[0]}
 
     assert {ACCEPT, REJECT, "UpdateItem", "SendMessageBatch", "PutEvents", "Publish"} <= made
+    assert {"ModifyVpcEndpoint", "AssociateVPCWithHostedZone", "DisassociateVPCFromHostedZone"} <= made
+    assert {"CreateVPCAssociationAuthorization", "DeleteVPCAssociationAuthorization"} <= made
+    assert {"ModifyVpcEndpointServicePermissions", "DescribeVpcEndpointServicePermissions", "BatchWriteItem"} <= made
+    assert {"CreateVpcEndpointConnectionNotification", "DescribeLoadBalancers"} <= made
     assert {"AssumeRole", "CreateHostedZone", "ChangeResourceRecordSets", "DeleteHostedZone", "GetChange"} <= made
 
 
