@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.bench.deployed import deployed
 from tests.bench.functions import sizes, starting
 from tests.bench.measurement import Measurement, as_json
-from tests.bench.use_cases import accepting, deciding, linearity, sweeping
+from tests.bench.use_cases import accepting, comparing, deciding, linearity, sweeping
 
 RESULTS = Path(__file__).parents[2] / ".local" / "bench.json"
 
@@ -21,7 +21,11 @@ def crowds() -> list[Measurement]:
 
 
 def lists() -> list[Measurement]:
-    return [deciding(10), deciding(10_000)]
+    few, many = deciding(10), deciding(10_000)
+    growth = Measurement("a decision: time with 10,000 entries against 10", many.value / few.value, "times", 1.5)
+    compared = [(entries, comparing(entries)) for entries in (1_000, 10_000)]
+    curve = linearity(compared, "a sweep: time an entry")
+    return [few, many, growth, *(measured for _, measured in compared), curve]
 
 
 def sweeps() -> list[Measurement]:
@@ -32,7 +36,7 @@ def sweeps() -> list[Measurement]:
 
 PARTS: Sequence[tuple[str, Callable[[], list[Measurement]]]] = (
     ("Accepting, in calls of EC2", crowds),
-    ("Deciding, by the length of the allowlist", lists),
+    ("Deciding and sweeping, by the length of the allowlist", lists),
     ("Sweeping, by the number of connections", sweeps),
     ("Built functions, through Lambda's runtime client", starting),
     ("Built artifacts", sizes),

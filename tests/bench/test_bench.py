@@ -8,7 +8,7 @@ import pytest
 from tests.bench.deployed import calls_of_each
 from tests.bench.functions import FUNCTIONS, artifacts, sizes, start
 from tests.bench.measurement import Measurement, as_json
-from tests.bench.use_cases import accepting, deciding, linearity, sweeping
+from tests.bench.use_cases import accepting, comparing, deciding, linearity, sweeping
 
 
 @pytest.mark.parametrize(("connections", "most"), [(1, 2), (100, 0.25)])
@@ -20,6 +20,7 @@ def test_a_decision_and_a_sweep_are_measured() -> None:
     seconds, calls, month = sweeping(20)
 
     assert deciding(10).value > 0
+    assert comparing(10).value > 0
     assert seconds.value > 0
     assert 0 < calls.value < 20
     assert month.value > 0

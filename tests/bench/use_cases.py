@@ -83,14 +83,23 @@ def sweeping(connections: int) -> tuple[Measurement, Measurement, Measurement]:
     )
 
 
-def linearity(sweeps: Iterable[tuple[int, Measurement]]) -> Measurement:
-    """How much more time a connection takes with ten times as many, where that is most; 1 is linear."""
+def comparing(entries: int) -> Measurement:
+    """The time of a sweep over one accepted connection with a list of so many entries of other accounts."""
+    autopilot = FakeAutopilot()
+    for number in range(entries):
+        autopilot.allowlist.put(AllowlistEntry(EntryKey(f"{number:012}")))
+    autopilot.connected(autopilot.aws.new_vpc("222222222222"))
+    return Measurement(f"a sweep with {entries:,} entries in the allowlist", _least(autopilot.sweep, range(5)), "s")
+
+
+def linearity(curve: Iterable[tuple[int, Measurement]], what: str = "a sweep: time a connection") -> Measurement:
+    """How much more time each takes with ten times as many, where that is most; 1 is linear."""
     ratios = {
         f"{many:,} against {few:,}": (large.value / many) / (small.value / few)
-        for (few, small), (many, large) in pairwise(sweeps)
+        for (few, small), (many, large) in pairwise(curve)
     }
     where = max(ratios, key=lambda name: ratios[name])
-    return Measurement(f"a sweep: time a connection at {where}", ratios[where], "times", 1.5)
+    return Measurement(f"{what} at {where}", ratios[where], "times", 1.5)
 
 
 def _least(work: Callable[[], object], times: range) -> float:
