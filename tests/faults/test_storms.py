@@ -12,6 +12,8 @@ from tests.template.templates import PROVIDER, of_type
 CONCURRENCY = PROVIDER["Parameters"]["MaximumConcurrency"]["Default"]
 # SNS suspends an e-mail subscription above that.
 MOST_MAILS_A_SECOND = 10
+MOST_SECONDS = {(1000, 1000): 4 * 60, (500, 1): 13 * 60}
+MOST_OF_ROUTE_53 = 11
 # Of the sweep's own, see sweep.py.
 MOST_WAITING = 1000
 
@@ -39,6 +41,8 @@ def test_the_time_is_what_the_buckets_allow_and_a_tenth_more_at_most(
     connections, accounts, outcome = storm
 
     assert outcome.seconds <= 1.1 * allowed_seconds(alone, connections, accounts)
+    # Whatever one connection takes alone: what docs/capacity.md tells people to expect.
+    assert outcome.seconds <= MOST_SECONDS[connections, accounts]
 
 
 def test_calls_are_bounded_whatever_the_storm(storm: tuple[int, int, Outcome], alone: Outcome) -> None:
@@ -47,6 +51,7 @@ def test_calls_are_bounded_whatever_the_storm(storm: tuple[int, int, Outcome], a
     assert outcome.per_connection(ACCEPT) == 0.1
     assert outcome.per_connection(ACCEPT, LIST) <= 4
     assert outcome.route_53_per_connection <= 1.1 * alone.route_53_per_connection
+    assert alone.route_53_per_connection <= MOST_OF_ROUTE_53
 
 
 def test_no_more_mail_is_sent_than_sns_delivers(storm: tuple[int, int, Outcome]) -> None:
