@@ -12,13 +12,14 @@ import pytest
 
 from autopilot.domain.allowlist import Action, AllowlistEntry, EntryKey
 from autopilot.domain.connection import Acceptance, AwsState, ConnectionRef, Dns, Status
-from autopilot.domain.disruption import OnRevoked
+from autopilot.domain.disruption import MaxDisruptions, OnRevoked
 from autopilot.domain.listener import Certificate, Listener, LoadBalancer
 from autopilot.domain.organization import OrganizationalUnit, Owner
 from autopilot.domain.report import ConnectionEvent
 from tests.fakes.autopilot import FakeAutopilot
 from tests.fakes.calls import Fault, How
 from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc
+from tests.faults.witness import Witness
 from tests.faults.world import AND_AGAIN, LATE, LOST, ON_TIME, TWICE, World
 
 API = f"api.{ZONE}"
@@ -596,6 +597,40 @@ def test_the_names_of_a_connection_that_asks_for_a_decision_at_every_sweep_follo
 
     assert world.aws.resolves(vpc, f"ledger.{ZONE}") == own_name(world, ref)
     assert world.aws.resolves(vpc, API) == ""
+
+
+# The brake
+
+
+@pytest.mark.parametrize("allowed", [0, 4])
+@pytest.mark.parametrize("what", ["connections", "names"])
+def test_more_than_the_brake_allows_is_not_disrupted_at_all_until_a_person_says_so(what: str, allowed: int) -> None:
+    """By the witness's own count, whatever the product counts."""
+    world = World(
+        FakeAutopilot(allowed_principals=(), on_revoked=OnRevoked.REJECT, max_disruptions=MaxDisruptions(1, 0))
+    )
+    witness, service_id, key = Witness(world, most_disruptions=1), world.aws.service(), EntryKey(CONSUMER)
+    world.allow(AllowlistEntry(key))
+    for _ in range(4):
+        vpc = world.aws.new_vpc(CONSUMER)
+        witness.requested(requested(world, vpc, service_id), vpc)
+    world.wait(FEW_MINUTES)
+    assert [world.rows[ref].status for ref in witness.refs] == [Status.READY] * 4
+    if what == "connections":
+        world.disallow(key)
+    else:
+        world.aws.tag(service_id, autopilot_records="ledger")
+    # Until the names' grace is over, too.
+    world.wait(DAY + HOUR)
+    if allowed:
+        world.autopilot.ledger.allow_disruptions(allowed)
+        witness.allowed_disruptions(allowed)
+    world.wait(3 * DAY)
+
+    witness.assert_unbroken()
+    standing = [world.state(ref.endpoint_id) for ref in witness.refs].count(AwsState.AVAILABLE)
+    named = sum(bool(world.aws.resolves(witness.vpc_of[ref.endpoint_id], API)) for ref in witness.refs)
+    assert (standing if what == "connections" else named) == 4 - allowed
 
 
 # Clocks
