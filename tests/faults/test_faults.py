@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import pytest
 
@@ -21,6 +20,7 @@ from tests.fakes.calls import Fault, How
 from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc
 from tests.faults.witness import Witness
 from tests.faults.world import AND_AGAIN, LATE, LOST, ON_TIME, TWICE, World
+from tests.local_aws import hosted_zones
 
 API = f"api.{ZONE}"
 ACCEPT, REJECT = "AcceptVpcEndpointConnections", "RejectVpcEndpointConnections"
@@ -69,11 +69,6 @@ def is_unharmed(world: World) -> bool:
 # Each call of each flow
 
 
-def target_of(record: Mapping[str, Any]) -> str:
-    """Of a CNAME, or of the alias at a zone's apex."""
-    return str(record["AliasTarget"]["DNSName"] if "AliasTarget" in record else record["ResourceRecords"][0]["Value"])
-
-
 @dataclass
 class Flow:
     """A world before something happens in it. act: what happens. seconds: how long it takes where nothing goes wrong.
@@ -97,7 +92,7 @@ class Flow:
         ]
         zones = {
             zone.name: sorted(
-                (name, kind, numbers[target_of(record).rstrip(".")])
+                (name, kind, numbers[hosted_zones.leads_to(record).rstrip(".")])
                 for (name, kind, _), record in zone.records.items()
                 if kind not in ("NS", "SOA")
             )

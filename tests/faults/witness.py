@@ -423,8 +423,7 @@ class Witness:
 
     def _ref_of(self, record: Request) -> ConnectionRef | None:
         """The connection that a record leads to."""
-        alias = record.get("AliasTarget")
-        endpoint_id = endpoint_of_target(alias["DNSName"] if alias else record["ResourceRecords"][0]["Value"])
+        endpoint_id = endpoint_of_target(hosted_zones.leads_to(record))
         return next((ref for ref in self.refs if ref.endpoint_id == endpoint_id), None)
 
     def _all_records(self) -> dict[str, list[object]]:

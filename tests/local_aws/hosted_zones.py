@@ -372,14 +372,15 @@ def _target(zone: Zone, name: str) -> str:
         if candidate in owners:
             found = {record["Type"]: record for record in zone.records.values() if record["Name"] == candidate}
             record = next((found[kind] for kind in ("CNAME", "A", "AAAA") if kind in found), None)
-            return _leads_to(record).rstrip(".") if record else ""
+            return leads_to(record).rstrip(".") if record else ""
         if candidate.removeprefix("\\052.") in owners | {zone.name}:
             # A wildcard does not reach below a name that exists (RFC 4592, closest encloser), nor out of its zone.
             return ""
     return ""
 
 
-def _leads_to(record: Response) -> str:
+def leads_to(record: Mapping[str, Any]) -> str:
+    """Where a record leads: its alias, or its first value, as it is written."""
     alias = record.get("AliasTarget")
     return str(alias["DNSName"] if alias else record["ResourceRecords"][0]["Value"])
 

@@ -87,6 +87,7 @@ class LedgerTable:
             items = [item for page in pages for item in page["Items"]]
         keys = [key_of(ref_of(item)) for item in items]
         found = map(_read, batch_get(self._dynamodb, self._table, keys))
+        # What nobody can read is left out here, so that its neighbours go on; each sweep names it.
         return tuple(row for row in found if isinstance(row, LedgerRow))
 
     def find(self, endpoint_id: str) -> ConnectionRef | None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from aws_lambda_powertools import Logger
 
 from autopilot.domain.acceptance import stands
-from autopilot.domain.allowlist import AllowlistEntry, EntryKey, Listing, is_account, is_endpoint
+from autopilot.domain.allowlist import EntryKey, Listing, is_account, is_endpoint
 from autopilot.domain.connection import Acceptance, AwsState, Connection, ConnectionRef, Dns, LedgerRow, Status
 from autopilot.domain.failures import AwsCallFailed, UnreadableRow
 from autopilot.domain.listener import LoadBalancer
@@ -89,8 +89,9 @@ class Sweep:
         # Where something could not be read, nobody knows how many they are: none is disrupted then.
         stop = None if failures else self.braking(findings)
         is_complete = not failures
-        if self.permissions and listing:
-            self._permit(self.permissions, ours, listing.entries, failures)
+        if (permissions := self.permissions) and listing:
+            entries = listing.entries
+            self._permit(ours, lambda service: permissions(service, entries), failures)
         counts = counts_of(findings)
         counts["left_out"] += self._enqueue(self.requests_queue, [w for one in findings for w in one.to_decide])
         counts["left_out"] += self._enqueue(self.dns_queue, [w for one in [*findings, *ended] for w in one.to_converge])
@@ -130,20 +131,9 @@ class Sweep:
             self.requests_queue.send((WakeUp.about(connection, SeenBy.SWEEP), 0) for connection in concerned)
         endpoints = sorted({key.principal for key in keys if is_endpoint(key.principal)})
         self.requests_queue.send((WakeUp(None, endpoint, None, None, SeenBy.SWEEP), 0) for endpoint in endpoints)
-        if self.permissions:
-            self._follow(self.permissions, services, keys)
-
-    def _follow(
-        self, permissions: ServicePermissions, services: Iterable[EndpointService], keys: Collection[EntryKey]
-    ) -> None:
-        """An account that AWS does not know fails at every service, and must not keep the others out."""
-        failures: list[AwsCallFailed] = []
-        for service in services:
-            try:
-                permissions.follow(service, keys)
-            except AwsCallFailed as failure:
-                logger.warning(str(failure), extra={"service_id": service.service_id})
-                failures.append(failure)
+        failures: Failures = []
+        if permissions := self.permissions:
+            self._permit(services, lambda service: permissions.follow(service, keys), failures)
         if failures:
             raise failures[0]
 
@@ -273,16 +263,12 @@ class Sweep:
             return None
 
     def _permit(
-        self,
-        permissions: ServicePermissions,
-        ours: Iterable[EndpointService],
-        entries: Sequence[AllowlistEntry],
-        failures: Failures,
+        self, services: Iterable[EndpointService], permit: Callable[[EndpointService], None], failures: Failures
     ) -> None:
         """An account that AWS does not know fails at every service and every sweep: nothing else may wait for that."""
-        for service in ours:
+        for service in services:
             try:
-                permissions(service, entries)
+                permit(service)
             except AwsCallFailed as failure:
                 logger.warning(str(failure), extra={"service_id": service.service_id})
                 failures.append(failure)
