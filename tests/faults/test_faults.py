@@ -178,9 +178,7 @@ def serving_another_vpc_no_longer() -> Flow:
 
 def native_private_dns() -> Flow:
     flow = acceptance()
-    service_id = flow.world.aws.service(MANAGED | {"autopilot:dns": "native"})
-    flow.world.aws.ec2(PROVIDER, "ModifyVpcEndpointServiceConfiguration", ServiceId=service_id, PrivateDnsName=API)
-    flow.world.aws.ec2(PROVIDER, "StartVpcEndpointServicePrivateDnsVerification", ServiceId=service_id)
+    service_id = flow.world.aws.native_service(API)
     flow.act = lambda: flow.refs.append(requested(flow.world, flow.vpc, service_id))
     return flow
 

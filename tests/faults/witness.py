@@ -266,6 +266,7 @@ class Witness:
         if state is not AwsState.AVAILABLE:
             if row:
                 assert state is AwsState.PENDING_ACCEPTANCE or row.dns.value is Dns.ABSENT, f"{ref}: {row.dns}"
+                assert state not in _ENDED or row.status is Status.RETIRED, f"{ref} is gone, and called {row.status}"
             return
         assert row, f"nobody knows {ref}"
         where, names = self.vpc_of[ref.endpoint_id], self.names_of(ref.service_id)

@@ -391,6 +391,28 @@ def test_what_the_list_lacks_but_its_own_account_has_is_untouched(autopilot: Fak
     assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
 
 
+def test_what_was_rejected_and_is_only_left_out_of_the_list_is_not_retired(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = autopilot.ready(vpc)
+    autopilot.aws.reject(ref)
+    autopilot.converge(ref)
+    row = autopilot.row(ref)
+    unlisted(autopilot)
+
+    assert autopilot.converge(ref) is Dns.ABSENT
+    assert autopilot.row(ref) == row
+    assert row.status is Status.REJECTED
+
+
+def test_the_state_that_its_own_account_tells_is_what_is_remembered(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = autopilot.ready(vpc)
+    autopilot.aws.reject(ref)
+    unlisted(autopilot)
+
+    assert autopilot.converge(ref) is Dns.ABSENT
+    assert autopilot.row(ref).status is Status.REJECTED
+    assert autopilot.row(ref).dns.reason.startswith("the endpoint is rejected; removed ")
+
+
 def test_what_neither_the_list_nor_its_own_account_has_is_gone(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     ref = autopilot.ready(vpc)
     autopilot.aws.delete(ref)

@@ -322,6 +322,37 @@ def test_what_a_deleted_service_left_behind_goes_and_people_are_told(autopilot: 
     assert len(told) == 1
 
 
+def test_what_a_deleted_service_left_in_an_account_that_shut_us_out_is_tried_with_growing_pauses(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    ref = autopilot.ready(vpc)
+    autopilot.run()
+    autopilot.aws.reject(ref)
+    autopilot.aws.ec2(PROVIDER, "DeleteVpcEndpointServiceConfigurations", ServiceIds=[ref.service_id])
+    autopilot.consumers.roles.clear()
+    autopilot.consumers.leave(CONSUMER, REGION)
+    entered = 0
+    for _ in range(2 * 12 * 24):
+        autopilot.clock.advance(300)
+        autopilot.sweep()
+        wake_ups = autopilot.dns_queue.take()
+        entered += len(wake_ups)
+        for wake_up in wake_ups:
+            autopilot.converge(replace(wake_up, waited_seconds=120))
+        autopilot.dns_queue.take()
+    assert 0 < entered < 20
+    assert autopilot.row(ref).dns.value is Dns.BLOCKED
+    assert not any(subject.startswith("ENDED") for subject in autopilot.ledger.notices())
+
+    autopilot.consumers.roles.add(CONSUMER)
+    for _ in range(2 * 12 * 24):
+        autopilot.clock.advance(300)
+        autopilot.run()
+
+    assert autopilot.aws.zones_in(vpc) == set()
+    assert "ENDED " + ref.service_id in autopilot.ledger.notices()
+
+
 def test_a_service_that_a_describe_leaves_out_for_a_moment_costs_no_name(
     autopilot: FakeAutopilot, vpc: Vpc, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -655,15 +686,8 @@ def test_a_shared_vpc_is_a_persons_case(autopilot: FakeAutopilot, vpc: Vpc) -> N
 # AWS's own private DNS
 
 
-def native(autopilot: FakeAutopilot, name: str = API) -> str:
-    service_id = autopilot.aws.service(MANAGED | {"autopilot:dns": "native"})
-    autopilot.aws.ec2(PROVIDER, "ModifyVpcEndpointServiceConfiguration", ServiceId=service_id, PrivateDnsName=name)
-    autopilot.aws.ec2(PROVIDER, "StartVpcEndpointServicePrivateDnsVerification", ServiceId=service_id)
-    return service_id
-
-
 def test_native_private_dns_is_switched_on_instead_of_a_zone(autopilot: FakeAutopilot, vpc: Vpc) -> None:
-    ref = autopilot.connected(vpc, native(autopilot))
+    ref = autopilot.connected(vpc, autopilot.aws.native_service(API))
 
     assert autopilot.settle(ref) is Dns.CONSUMERS_OWN
     assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
@@ -673,7 +697,7 @@ def test_native_private_dns_is_switched_on_instead_of_a_zone(autopilot: FakeAuto
 
 def test_native_private_dns_that_a_zone_is_in_the_way_of_is_told(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     autopilot.aws.zone(vpc, API)
-    ref = autopilot.connected(vpc, native(autopilot))
+    ref = autopilot.connected(vpc, autopilot.aws.native_service(API))
 
     assert autopilot.converge(ref) is Dns.BLOCKED
     assert "conflicting DNS domain" in autopilot.row(ref).dns.reason
@@ -693,7 +717,7 @@ def test_a_customer_without_a_role_switches_native_private_dns_on_with_one_comma
     autopilot: FakeAutopilot, vpc: Vpc
 ) -> None:
     autopilot.consumers.roles.clear()
-    ref = autopilot.connected(vpc, native(autopilot))
+    ref = autopilot.connected(vpc, autopilot.aws.native_service(API))
     autopilot.converge(ref)
     autopilot.report()
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -99,6 +100,41 @@ def test_the_whole_way_is_gone_by_sweeps_alone(autopilot: FakeAutopilot, vpc: Vp
     assert autopilot.row(ref).dns.value is Dns.ABSENT
     assert autopilot.aws.zones_in(vpc) == set()
     run_all(autopilot)
+    autopilot.sweep()
+    assert not autopilot.dns_queue.sent
+
+
+def test_a_rejected_endpoint_that_is_deleted_unseen_is_retired(autopilot: FakeAutopilot) -> None:
+    ref = autopilot.aws.endpoint(autopilot.aws.service(), autopilot.aws.new_vpc(STRANGER))
+    run_all(autopilot)
+    autopilot.aws.reject(ref)
+    run_all(autopilot)
+    run_all(autopilot)
+    assert autopilot.row(ref).status is Status.REJECTED
+
+    autopilot.aws.delete(ref, STRANGER)
+    autopilot.clock.advance(INTERVAL_SECONDS)
+    autopilot.sweep()
+    for wake_up in autopilot.dns_queue.take():
+        autopilot.converge(replace(wake_up, waited_seconds=120))
+
+    assert autopilot.row(ref).status is Status.RETIRED
+    autopilot.sweep()
+    assert not autopilot.dns_queue.sent
+
+
+def test_what_was_observed_to_be_gone_is_not_looked_at_again_and_again(vpc: Vpc) -> None:
+    autopilot = FakeAutopilot(mode=Mode.OBSERVE)
+    ref = autopilot.aws.endpoint(autopilot.aws.service(), autopilot.aws.new_vpc(CONSUMER))
+    autopilot.aws.accept(ref)
+    autopilot.clock.advance(SECONDS_TO_AVAILABLE)
+    run_all(autopilot)
+    run_all(autopilot)
+    autopilot.aws.delete(ref)
+    autopilot.clock.advance(INTERVAL_SECONDS)
+    run_all(autopilot)
+    run_all(autopilot)
+
     autopilot.sweep()
     assert not autopilot.dns_queue.sent
 

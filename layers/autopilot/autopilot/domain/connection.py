@@ -328,6 +328,11 @@ class LedgerRow:
         return status(self.acceptance.value, self.dns.value, self.connection.state)
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the endpoint is gone and nothing of ours led to it when that was found."""
+        return self.dns.value is Dns.ABSENT and self.connection.state in (AwsState.DELETING, AwsState.DELETED)
+
+    @property
     def would(self) -> str:
         """What observe mode would have done, or an empty text."""
         return "; ".join(filter(None, (self.acceptance.would, self.dns.would)))

@@ -31,7 +31,7 @@ class EndpointService:
     private_dns_name: what AWS's own private DNS resolves, once its owner proved the domain; empty before.
     is_certified: its names are those of its load balancers' certificates, instead of declared ones.
     is_native: AWS's own private DNS is switched on for the endpoints, where it covers a name.
-    allows_shadowing: zones may hide names of others.
+    allows_shadowing: zones may hide names of others. exists: False of one that AWS does not list any more.
     """
 
     service_id: str
@@ -47,6 +47,7 @@ class EndpointService:
     is_certified: bool = False
     is_native: bool = False
     allows_shadowing: bool = False
+    exists: bool = True
 
     @staticmethod
     def from_tags(
@@ -94,7 +95,9 @@ class EndpointService:
     @staticmethod
     def ended(service_id: str, title: str = "") -> EndpointService:
         """A service that AWS does not list any more: nothing is declared, and what was written is to go."""
-        return EndpointService(service_id, "", acceptance_required=True, managed=True, title=title or service_id)
+        return EndpointService(
+            service_id, "", acceptance_required=True, managed=True, title=title or service_id, exists=False
+        )
 
     @property
     def declares_names(self) -> bool:

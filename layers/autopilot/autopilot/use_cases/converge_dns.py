@@ -26,6 +26,9 @@ _AFTER_THE_ROLE_SECONDS = 15
 # How old what the ledger says of the last look may become before it is written anew.
 _LOOKED_LATELY = timedelta(minutes=30)
 
+# What a look found out, and the facet that was reached; None for "look again".
+type Reached = tuple[DnsLook, DnsFacet | None]
+
 
 @dataclass(frozen=True, slots=True)
 class ConvergeDns:
@@ -131,27 +134,27 @@ class ConvergeDns:
             )
             return None
         try:
-            facet = self._reach(look)
+            look, facet = self._reach(look)
             if facet:
                 self._record(look, facet)
         except LedgerChangedMeanwhile:
             logger.info("another run writes this connection's DNS", extra={"endpoint_id": known.ref.endpoint_id})
-            facet = None
+            return None
         if facet is None or look.must_wait:
             return None
         if facet.value is Dns.WAITING or facet.change_ids:
             return Dns.WAITING if facet.change_ids != known.dns.change_ids else None
         return facet.value
 
-    def _reach(self, look: DnsLook) -> DnsFacet | None:
-        """What each state of AWS's asks for; None for "look again"."""
+    def _reach(self, look: DnsLook) -> Reached:
+        """What each state of AWS's asks for."""
         match look.listed and look.listed.state:
             case AwsState.PENDING_ACCEPTANCE | AwsState.PENDING | AwsState.PARTIAL | AwsState.UNKNOWN:
-                return look.known.dns
+                return look, look.known.dns
             case _:
                 return self._reach_in_account(look)
 
-    def _reach_in_account(self, look: DnsLook) -> DnsFacet | None:
+    def _reach_in_account(self, look: DnsLook) -> Reached:
         """A session may outlive the role's rights, and even the role: what it is denied is asked once more anew."""
         account, region = look.owner, look.known.connection.region
         try:
@@ -164,27 +167,29 @@ class ConvergeDns:
                 look = self._as_written(look)
                 return self._reach_through_role(look, self.consumers.enter(account, region))
         except NoConsumerRole as refusal:
-            return self._without_role(look, refusal)
+            return look, self._without_role(look, refusal)
         except AwsCallFailed as failure:
             if failure.is_race:
                 logger.info(f"{failure}; looked at again", extra={"endpoint_id": look.ref.endpoint_id})
-                return None
+                return look, None
             if not failure.needs_a_person:
                 raise
-            return self.endpoint_dns.facet(self._as_written(look), Dns.BLOCKED, str(failure))
+            look = self._as_written(look)
+            return look, self.endpoint_dns.facet(look, Dns.BLOCKED, str(failure))
 
     def _as_written(self, look: DnsLook) -> DnsLook:
         """With what was written down before AWS refused: some zones may be written, although another one is not."""
         return replace(look, known=self.ledger.rows([look.ref]).get(look.ref, look.known))
 
-    def _reach_through_role(self, look: DnsLook, consumer: ConsumerAccount) -> DnsFacet | None:
+    def _reach_through_role(self, look: DnsLook, consumer: ConsumerAccount) -> Reached:
         endpoint = consumer.endpoint(look.ref.endpoint_id) if look.may_be_in_use else None
+        look = replace(look, own_state=endpoint.state if endpoint else None)
         if endpoint is None or endpoint.state.asks_for_no_dns:
-            return self.endpoint_dns.absent(look, consumer)
+            return look, self.endpoint_dns.absent(look, consumer)
         if look.listed is None:
-            return look.known.dns
+            return look, look.known.dns
         is_available = endpoint.state is AwsState.AVAILABLE
-        return self.endpoint_dns.present(look, consumer, endpoint) if is_available else None
+        return look, self.endpoint_dns.present(look, consumer, endpoint) if is_available else None
 
     def _without_role(self, look: DnsLook, refusal: NoConsumerRole) -> DnsFacet | None:
         """Usable all the same; and where nothing of ours is left behind, there is nothing to do.

@@ -89,9 +89,11 @@ class Differences:
 
     def ask_for_an_end(self, row: LedgerRow) -> bool:
         """Of a connection that is no longer listed. What waits for a person is tried again with pauses."""
+        if self.mode is Mode.OBSERVE:
+            return row.connection.state is not AwsState.DELETED
         if row.dns.value is Dns.BLOCKED and row.connection.state.asks_for_no_dns:
             return self._is_due_again(row)
-        return row.dns.value is not Dns.ABSENT
+        return not row.has_ended
 
     def is_stuck(self, connection: Connection, row: LedgerRow) -> bool:
         """Whether it should have come further by now: nobody was told that somebody must act, and nothing happens."""

@@ -16,6 +16,7 @@ class DnsLook:
 
     waited_seconds: for how long it has been looked at already. may_disrupt: a sweep counted it among those whose
     names may be taken away while they work. insync: the changes that were waited for and are in place everywhere.
+    own_state: what the endpoint's own account tells of it, None while that was not asked or there is no such endpoint.
     """
 
     known: LedgerRow
@@ -24,6 +25,7 @@ class DnsLook:
     waited_seconds: int
     may_disrupt: bool
     insync: frozenset[str] = frozenset()
+    own_state: AwsState | None = None
 
     @property
     def ref(self) -> ConnectionRef:
@@ -58,10 +60,11 @@ class DnsLook:
 
     @property
     def gone(self) -> Connection:
-        """The connection as it is once the endpoint is known to be gone."""
+        """The connection as it is once no client can use the endpoint any more."""
         if self.listed and self.listed.state.asks_for_no_dns:
             return self.listed
-        return replace(self.known.connection, state=AwsState.DELETED)
+        own_state = self.own_state if self.service.exists else None
+        return replace(self.known.connection, state=own_state or AwsState.DELETED)
 
     def found_connection(self, facet: DnsFacet) -> Connection:
         """AWS's state to remember with this facet.

@@ -107,7 +107,7 @@ class Sweep:
             takeovers = [finding.takeover for finding in findings if finding.takeover]
             self.notices.of_takeovers(told, services, takeovers, counts["listed"])
             for end in ended:
-                if not end.to_converge and not end.unreadable:
+                if not end.behind and not end.unreadable:
                     self.notices.of_end(end.service.service_id)
         if failures:
             raise failures[0]
@@ -198,9 +198,9 @@ class Sweep:
             logger.warning(str(failure), extra={"service_id": service_id})
             failures.append(failure)
             return None
-        finding.to_converge = [
-            WakeUp.about(row.connection, SeenBy.SWEEP) for row in rows if row.dns.value is not Dns.ABSENT
-        ]
+        finding.behind = [row for row in rows if row.dns.value is not Dns.ABSENT]
+        due = filter(self.differences.ask_for_an_end, finding.behind)
+        finding.to_converge = [WakeUp.about(row.connection, SeenBy.SWEEP) for row in due]
         return finding
 
     def _loses_names(self, service: EndpointService, names: frozenset[str] | None, row: LedgerRow) -> bool:
