@@ -118,6 +118,8 @@ class Sweep:
 
         Entries for accounts concern those accounts alone. One for an endpoint may take back its rejection, wherever
         that is. One for a unit concerns whoever is in it by now, so that every connection is looked at.
+        A permission that fails is the next sweep's to try, and to fail for: the records would come again and again,
+        and each time wake all of these.
         """
         concerns_units = any(is_wide(key.principal) for key in keys)
         principals = {key.principal for key in keys if not is_endpoint(key.principal)}
@@ -131,11 +133,8 @@ class Sweep:
             self.requests_queue.send((WakeUp.about(connection, SeenBy.SWEEP), 0) for connection in concerned)
         endpoints = sorted({key.principal for key in keys if is_endpoint(key.principal)})
         self.requests_queue.send((WakeUp(None, endpoint, None, None, SeenBy.SWEEP), 0) for endpoint in endpoints)
-        failures: Failures = []
         if permissions := self.permissions:
-            self._permit(services, lambda service: permissions.follow(service, keys), failures)
-        if failures:
-            raise failures[0]
+            self._permit(services, lambda service: permissions.follow(service, keys), [])
 
     def _listing(self, failures: Failures) -> Listing | None:
         try:
