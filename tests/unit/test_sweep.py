@@ -123,6 +123,30 @@ def test_a_rejected_endpoint_that_is_deleted_unseen_is_retired(autopilot: FakeAu
     assert not autopilot.dns_queue.sent
 
 
+@pytest.mark.parametrize("state", ["failed", "partial", "somethingNew"])
+def test_what_is_in_trouble_when_it_is_first_seen_is_told_and_once_it_works_known(
+    autopilot: FakeAutopilot, vpc: Vpc, state: str
+) -> None:
+    ref = autopilot.aws.endpoint(autopilot.aws.service(), vpc)
+    autopilot.aws.accept(ref)
+    autopilot.aws.privatelink.force_state(ref.endpoint_id, state)
+    run_all(autopilot)
+    run_all(autopilot)
+    autopilot.report()
+    assert [(event.detail["endpoint_id"], event.detail["status"]) for event in autopilot.bus.events] == [
+        (ref.endpoint_id, Status.FAILED)
+    ]
+    autopilot.sweep()
+    assert not autopilot.requests_queue.take()
+    assert not autopilot.dns_queue.take()
+
+    autopilot.aws.privatelink.force_state(ref.endpoint_id, "available")
+    for _ in range(2):
+        autopilot.run()
+        autopilot.clock.advance(INTERVAL_SECONDS)
+    assert autopilot.row(ref).status is Status.READY
+
+
 def test_what_was_observed_to_be_gone_is_not_looked_at_again_and_again(vpc: Vpc) -> None:
     autopilot = FakeAutopilot(mode=Mode.OBSERVE)
     ref = autopilot.aws.endpoint(autopilot.aws.service(), autopilot.aws.new_vpc(CONSUMER))

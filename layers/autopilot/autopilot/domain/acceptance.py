@@ -18,6 +18,8 @@ SOMEBODY = "somebody"
 _STALE_FOR = timedelta(minutes=2)
 _DONE = frozenset({Acceptance.ACCEPTED, Acceptance.ADOPTED, Acceptance.REJECTED, Acceptance.REVOKED})
 _STANDING = frozenset({AwsState.PENDING, AwsState.AVAILABLE})
+# There is nothing to decide, and people have to know.
+IN_TROUBLE = frozenset({AwsState.FAILED, AwsState.PARTIAL, AwsState.UNKNOWN})
 _LET_IN = frozenset({Acceptance.ACCEPTED, Acceptance.ADOPTED, Acceptance.REVOKING, Acceptance.REVOKED})
 
 
@@ -83,6 +85,8 @@ def recognised(row: LedgerRow, service: EndpointService, answer: Answer | None, 
         return _standing(known, service, answer if answer and answer.accepted else None, now)
     if row.connection.state is AwsState.REJECTED:
         return _rejected(known, answer if answer and not answer.accepted else None, now)
+    if row.connection.state in IN_TROUBLE and not known.timeline:
+        return known.became(Acceptance.UNDECIDED, now, reason=f"first seen in AWS's state {row.connection.state}")
     return known
 
 

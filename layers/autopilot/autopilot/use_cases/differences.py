@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from autopilot.domain.acceptance import stands
+from autopilot.domain.acceptance import IN_TROUBLE, stands
 from autopilot.domain.connection import Acceptance, AwsState, Connection, Dns, LedgerRow, Status
 from autopilot.domain.mode import Mode
 from autopilot.domain.review import Review
@@ -44,7 +44,8 @@ class Differences:
         if connection.state is AwsState.PENDING_ACCEPTANCE:
             return True
         if row is None:
-            return not connection.state.asks_for_no_dns or bool(review and review.names(connection))
+            is_there = not connection.state.asks_for_no_dns or connection.state in IN_TROUBLE
+            return is_there or bool(review and review.names(connection))
         if self.mode is Mode.OBSERVE and row.acceptance.would:
             return False
         known = row.acceptance
