@@ -12,7 +12,7 @@ from autopilot.domain.mode import Mode
 from autopilot.domain.report import Notice
 from autopilot.domain.wake_up import SeenBy
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, SECONDS_TO_INSYNC, FakeAutopilot
-from tests.fakes.landscape import CONSUMER, MANAGED, STRANGER, Vpc
+from tests.fakes.landscape import CONSUMER, MANAGED, STRANGER, ZONE, Vpc
 
 INTERVAL_SECONDS = 300
 
@@ -137,9 +137,11 @@ def test_the_key_of_a_bad_entry_may_be_longer_than_the_ledgers_own(autopilot: Fa
 class TestBrownfield:
     """Connections that stood before Autopilot came."""
 
-    def standing(self, autopilot: FakeAutopilot, number: int, service_id: str | None = None) -> list[ConnectionRef]:
+    def standing(
+        self, autopilot: FakeAutopilot, number: int, service_id: str | None = None, vpc: Vpc | None = None
+    ) -> list[ConnectionRef]:
         service_id = service_id or autopilot.aws.service()
-        refs = [autopilot.aws.endpoint(service_id, autopilot.aws.new_vpc(CONSUMER)) for _ in range(number)]
+        refs = [autopilot.aws.endpoint(service_id, vpc or autopilot.aws.new_vpc(CONSUMER)) for _ in range(number)]
         for ref in refs:
             autopilot.aws.accept(ref)
         autopilot.clock.advance(SECONDS_TO_AVAILABLE)
@@ -201,6 +203,40 @@ class TestBrownfield:
 
         assert [mail.subject.split()[1] for mail in autopilot.topic.mails] == ["RETIRED"]
         assert autopilot.row(ref).seen_by == SeenBy.INSTALLATION
+
+    def test_what_was_still_under_way_when_they_were_summed_up_is_told_by_itself(
+        self, autopilot: FakeAutopilot
+    ) -> None:
+        service_id, vpc = autopilot.aws.service(), autopilot.aws.new_vpc(CONSUMER)
+        (ref,) = self.standing(autopilot, 1, service_id, vpc)
+        autopilot.aws.zone(vpc, ZONE)
+        for _ in range(5):
+            autopilot.sweep()
+            autopilot.decide(*autopilot.requests_queue.take())
+            autopilot.dns_queue.take()
+            autopilot.report()
+            autopilot.clock.advance(INTERVAL_SECONDS)
+        assert [mail.subject for mail in autopilot.topic.mails] == ["[Autopilot] INSTALLED"]
+
+        autopilot.run()
+        autopilot.report()
+        assert [mail.subject.split()[1] for mail in autopilot.topic.mails] == ["INSTALLED", "DNS-BLOCKED"]
+        assert autopilot.row(ref).seen_by == SeenBy.INSTALLATION
+
+    def test_as_long_as_others_are_found_one_summary_waits_for_them(
+        self, autopilot: FakeAutopilot, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("autopilot.use_cases.sweep._MOST_WAITING", 2)
+        self.standing(autopilot, 20)
+        for _ in range(12):
+            autopilot.sweep()
+            autopilot.decide(*autopilot.requests_queue.take())
+            self.settle(autopilot)
+            autopilot.report()
+            autopilot.clock.advance(INTERVAL_SECONDS)
+
+        assert [mail.subject for mail in autopilot.topic.mails] == ["[Autopilot] INSTALLED"]
+        assert "20 connections stood before" in autopilot.topic.mails[0].text
 
     def test_the_first_mail_does_not_wait_for_ever(self, autopilot: FakeAutopilot) -> None:
         self.standing(autopilot, 1)

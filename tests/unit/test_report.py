@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autopilot.domain.commands import Installation
-from autopilot.domain.connection import Acceptance, AwsState, Dns, LedgerRow, Status
+from autopilot.domain.connection import Acceptance, AwsState, Dns, LedgerRow, Moment, Status
 from autopilot.domain.mails import Mail, mails_of, plain
-from autopilot.domain.report import Notice, StatusChange, change_of, event_of
+from autopilot.domain.measures import counted_as
+from autopilot.domain.report import Notice, StatusChange, change_of, event_of, is_untold, telling
 from tests.events import CONSUMER, ENDPOINT, PROVIDER, REGION, SERVICE
-from tests.unit.examples import AUTOPILOT, VPC, ZONE, regional_name, row
+from tests.unit.examples import AUTOPILOT, NOW, VPC, ZONE, regional_name, row
 
 PARAMETERS = f"ProviderAccount={PROVIDER} ForwardEvents=false AllowedRecordNames='{ZONE},*.{ZONE}'"
 INSTALLATION = Installation(AUTOPILOT, PARAMETERS, "allowlist", "ledger")
@@ -97,6 +98,37 @@ def test_a_row_without_a_status_yet_is_no_change() -> None:
 
     assert change_of(None, undecided) is None
     assert change_of(ROWS[Status.HELD], undecided) is None
+
+
+def with_dns(**changes: object) -> LedgerRow:
+    return replace(row(), dns=replace(row().dns, **changes))  # type: ignore[arg-type]
+
+
+LATER = {
+    "another name": (row(), with_dns(names=((f"api.{ZONE}", ZONE), (f"ledger.{ZONE}", ZONE)))),
+    "a name that leaves": (row(), with_dns(leaving=(Moment(NOW, f"api.{ZONE}"),))),
+    "another block": (ROWS[Status.DNS_BLOCKED], row(dns=Dns.BLOCKED, dns_reason="the role may not write that name")),
+    "names to write": (row(dns=Dns.UNDECLARED), row(dns=Dns.NO_ROLE)),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), LATER.values(), ids=LATER)
+def test_what_people_should_know_of_within_a_status_is_told_once(before: LedgerRow, after: LedgerRow) -> None:
+    assert before.status is after.status
+
+    assert change_of(before, after) == StatusChange(after, after.status)
+    assert change_of(after, replace(after, version=9)) is None
+    assert is_untold(replace(after, told=telling(before)))
+    assert not is_untold(replace(after, told=telling(after)))
+
+
+def test_other_names_are_not_told_as_if_the_connection_were_new() -> None:
+    before, after = LATER["another name"]
+    told = change_of(before, after)
+
+    assert told is not None
+    assert mail(after, told.before).subject.endswith("its names changed")
+    assert counted_as(told) is None
 
 
 def test_an_observation_is_told_once_and_anew_when_it_changes() -> None:

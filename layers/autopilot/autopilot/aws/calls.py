@@ -27,9 +27,9 @@ def calling(operation: str, subject: str) -> Iterator[None]:
         yield
     except ClientError as error:
         detail = error.response.get("Error", {})
-        raise AwsCallFailed(
-            operation, subject, detail.get("Code", "Unknown"), detail.get("Message", str(error))
-        ) from error
+        # Another each time, and nothing that a person could read.
+        message, _, _ = detail.get("Message", str(error)).partition(" Encoded authorization failure message:")
+        raise AwsCallFailed(operation, subject, detail.get("Code", "Unknown"), message) from error
     except BotoCoreError as error:
         raise AwsCallFailed(operation, subject, type(error).__name__, str(error)) from error
 

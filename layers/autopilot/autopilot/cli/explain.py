@@ -11,7 +11,7 @@ from datetime import datetime
 from autopilot.cli.command import Commands, Tell, ledger_of, stack_of, stack_options
 from autopilot.domain.connection import Dns, LedgerRow, Moment
 from autopilot.domain.mails import facts_of
-from autopilot.domain.report import StatusChange, document_of, is_untold, reason_of, telling
+from autopilot.domain.report import StatusChange, document_of, is_untold, reason_of, telling, word_of
 
 # What the ledger calls it, in the words of the reports.
 MEANINGS = {
@@ -88,8 +88,8 @@ def _and_why(value: str, reason: str) -> str:
 
 
 def _told(row: LedgerRow) -> str:
-    lost = f"{telling(row)} is not told yet; the sweep has what was lost told again, hourly, after a day daily"
-    return ", ".join(filter(None, (row.told, lost if is_untold(row) else ""))) or "nothing yet"
+    lost = f"{word_of(telling(row))} is not told yet; the sweep has what was lost told again, hourly, after a day daily"
+    return ", ".join(filter(None, (word_of(row.told), lost if is_untold(row) else ""))) or "nothing yet"
 
 
 def _meaning(moment: Moment) -> str:

@@ -89,6 +89,8 @@ def _headline(change: StatusChange) -> str:
     assert row.status is not None
     status = f"STILL {row.status}" if change.is_reminder else row.status
     call = "disconnected" if is_disconnected(row) else _CALLS[row.status]
+    if row.status is change.before is Status.READY:
+        call = "its names changed"
     return f"{status.upper()} {row.service_title} <- {who}: {call}"
 
 

@@ -13,8 +13,8 @@ _FROM_THE_REQUEST_ON = (SeenBy.EVENT, SeenBy.NOTIFICATION, SeenBy.SWEEP)
 
 
 def counted_as(change: StatusChange) -> str | None:
-    """The metric that counts the change: `Held`, `DnsBlocked` and so on. A reminder counts nowhere."""
-    status = None if change.is_reminder else change.row.status
+    """The metric that counts the change: `Held`, `DnsBlocked` and so on. What keeps its status counts nowhere."""
+    status = change.row.status if change.is_new else None
     return status.title().replace("-", "") if status else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +11,9 @@ from autopilot.domain.connection import Acceptance, AwsState, Dns, LedgerRow, St
 from autopilot.domain.handover import Handover, handover
 from autopilot.domain.wake_up import SeenBy
 
+# How long the summary of a takeover waits for what is under way: AWS's own time to make connections available and names
+# known, and a few retries.
+TAKEOVER_PATIENCE = timedelta(minutes=15)
 _FIRST = (None, Status.ACCEPTED)
 # A report that was given up is told again by the sweep: the first time after all that is usual, then hourly, and daily
 # once that did not help for a day.
@@ -22,7 +26,8 @@ _MOST_HOURLY = 24
 class StatusChange:
     """A row whose status, or whose `would` in observe mode, is not what it was; or one to remind of.
 
-    before: the status that was told of last. is_reminder: nothing changed, the request is still held.
+    before: the status that was told of last, the row's own where something else changed that people should know of.
+    is_reminder: nothing changed, the request is still held.
     """
 
     row: LedgerRow
@@ -44,10 +49,21 @@ class StatusChange:
 
     @property
     def is_of_a_takeover(self) -> bool:
-        """The first that is known of a connection that stood before Autopilot came: the summary tells of all."""
+        """The first that is known of a connection that stood before Autopilot came: the summary tells of all.
+
+        Of what was still under way by then it could not tell.
+        """
         if self.row.seen_by != SeenBy.INSTALLATION:
             return False
-        return self.is_observed or (self.row.acceptance.value is Acceptance.ADOPTED and self.before in _FIRST)
+        adopted_at, now = self.row.acceptance.since, self.row.written_at
+        is_late = bool(adopted_at and now and now - adopted_at >= TAKEOVER_PATIENCE)
+        is_first = self.row.acceptance.value is Acceptance.ADOPTED and self.before in _FIRST
+        return self.is_observed or (is_first and not is_late)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the status is another one than before."""
+        return not self.is_reminder and self.row.status is not self.before
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +95,8 @@ def change_of(before: LedgerRow | None, after: LedgerRow) -> StatusChange | None
     """The change to tell between two images of a row, or None.
 
     A status that cannot be told yet is no change, and neither is a row that only got a new version. A revoked
-    connection is told of again when it is disconnected, and a rejected one when AWS does not take it back.
+    connection is told of again when it is disconnected, a rejected one when AWS does not take it back, one that
+    works when its names change, and one that waits for a person when that is for something else.
     """
     old_status, old_would, old_reminders = (before.status, before.would, before.reminders) if before else (None, "", 0)
     if after.status is not None and after.status is not old_status:
@@ -87,23 +104,32 @@ def change_of(before: LedgerRow | None, after: LedgerRow) -> StatusChange | None
     if after.reminders > old_reminders:
         return StatusChange(after, old_status, is_reminder=True)
     if before and after.repeats > before.repeats and is_untold(after):
-        return StatusChange(after, _TOLD_AS.get(after.told))
+        return StatusChange(after, _told_as(after.told))
     was_disconnected = before is not None and is_disconnected(after) and not is_disconnected(before)
     was_refused = _is_refused(after) and (before is None or before.acceptance.refusal != after.acceptance.refusal)
     # The e-mail said that nobody need act, as it would be tried again; now somebody must.
     is_clear = before is not None and _is_unclear(before) and after.status is Status.HELD and not _is_unclear(after)
-    if was_disconnected or was_refused or is_clear or (after.would and after.would != old_would):
+    is_other = before is not None and after.status is not None and _details(before) != _details(after)
+    if was_disconnected or was_refused or is_clear or is_other or (after.would and after.would != old_would):
         return StatusChange(after, old_status)
     return None
 
 
 def telling(row: LedgerRow) -> str:
-    """What there is to tell of a row, in one word; empty while there is nothing."""
+    """What there is to tell of a row: a word, and a digest of what else people should know; empty for nothing."""
     if is_disconnected(row):
         return _DISCONNECTED
     if _is_refused(row):
         return _REFUSED
-    return row.status.value if row.status else "observed" if row.would else ""
+    if row.status is None:
+        return "observed" if row.would else ""
+    details = _details(row)
+    return f"{row.status} {hashlib.sha256(details.encode()).hexdigest()[:12]}" if details else row.status.value
+
+
+def word_of(told: str) -> str:
+    """The word of what was told."""
+    return told.partition(" ")[0]
 
 
 def is_untold(row: LedgerRow) -> bool:
@@ -113,6 +139,24 @@ def is_untold(row: LedgerRow) -> bool:
 
 _DISCONNECTED, _REFUSED = "disconnected", "refused"
 _TOLD_AS = {status.value: status for status in Status} | {_DISCONNECTED: Status.REVOKED, _REFUSED: Status.REJECTED}
+
+
+def _told_as(told: str) -> Status | None:
+    return _TOLD_AS.get(word_of(told))
+
+
+def _details(row: LedgerRow) -> str:
+    """What may change while the status stays, and people should know all the same."""
+    match row.status:
+        case Status.READY:
+            names = sorted(name for name, _ in row.dns.names)
+            return " ".join([*names, *(f"-{moment.what}" for moment in row.dns.leaving)])
+        case Status.CONNECTED:
+            return row.dns.value
+        case Status.DNS_BLOCKED:
+            return row.dns.reason
+        case _:
+            return ""
 
 
 def repetition_due(written_at: datetime | None, repeats: int, now: datetime) -> int | None:

@@ -201,7 +201,8 @@ class EndpointDns:
         if not declared:
             value = Dns.PRESENT if facts["leaving"] else Dns.UNDECLARED
             return self.facet(look, value, leaving or NO_NAMES, change_ids=pending, **facts)
-        reason = "; ".join(filter(None, (f"the VPC resolves {told}", leaving)))
+        within = "within a minute " if pending else ""
+        reason = "; ".join(filter(None, (f"{within}the VPC resolves {told}", leaving)))
         return self.facet(look, Dns.PRESENT, reason, change_ids=pending, **facts)
 
     def _reason_of_leaving(self, facts: dict[str, object]) -> str:

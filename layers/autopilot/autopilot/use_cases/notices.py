@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from autopilot.domain.allowlist import BadEntry
 from autopilot.domain.connection import LedgerRow
@@ -23,7 +23,7 @@ from autopilot.domain.inventory import (
 from autopilot.domain.listener import Certificate, LoadBalancer
 from autopilot.domain.mode import Mode
 from autopilot.domain.public_suffix import is_registrable
-from autopilot.domain.report import repetition_due
+from autopilot.domain.report import TAKEOVER_PATIENCE, repetition_due
 from autopilot.domain.service import EndpointService
 from autopilot.domain.shadowing import whole_domain
 from autopilot.domain.tls import expiring
@@ -44,8 +44,6 @@ _UNHEARD = "NOBODY HEARS what is told"
 _STUCK = "STUCK for more than an hour"
 _MOST_ENTRIES = 50
 _LONGEST_SUBJECT = 200
-# AWS's own time to make connections available and names known, and a few retries.
-_PATIENCE = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Takeover:
-    """A service that came under management, and the connections that stood by then.
+    """A service that came under management, and the connections that stood by then, as far as they were found.
 
     is_settled: nothing of them is under way any more.
     """
@@ -67,6 +65,10 @@ class Takeover:
     service: EndpointService
     rows: Sequence[LedgerRow]
     is_settled: bool
+
+    @property
+    def last_found_at(self) -> datetime | None:
+        return max(filter(None, (row.acceptance.since for row in self.rows)), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +202,8 @@ class Notices:
         return _MANAGED[self.mode] + service.service_id
 
     def _is_settled(self, told: Mapping[str, str], takeover: Takeover) -> bool:
-        """Whether nothing is under way, or has been for so long that people should not wait for the rest."""
+        """Whether nothing is under way, or has been for so long since the last of them was found that people should
+        not wait for the rest."""
         if takeover.is_settled:
             return True
         began = _TAKING_OVER[self.mode].format(takeover.service.service_id)
@@ -208,7 +211,8 @@ class Notices:
         if since is None:
             self.ledger.record_notice(f"{began}{self.clock().isoformat()}", "")
             return False
-        return self.clock() - datetime.fromisoformat(since) >= _PATIENCE
+        last = max(filter(None, (datetime.fromisoformat(since), takeover.last_found_at)))
+        return self.clock() - last >= TAKEOVER_PATIENCE
 
 
 def _problem_of(service: EndpointService) -> str | None:
