@@ -170,6 +170,37 @@ def test_one_of_several_records_of_a_name_is_nothing_of_ours(
 
 
 @pytest.mark.parametrize(
+    "by_hand",
+    [
+        {"Type": "CNAME", "TTL": 60, "HealthCheckId": "abcdef11-2222-3333-4444-555555fedcba"},
+        {"Type": "A", "AliasTarget": {"HostedZoneId": "Z273ZU8SZ5RJPC", "EvaluateTargetHealth": True}},
+    ],
+    ids=["health check", "target health"],
+)
+def test_a_record_that_hinges_on_health_can_be_deleted_and_written_over(
+    zones: HostedZones, landscape: Landscape, vpc: Vpc, by_hand: dict[str, object]
+) -> None:
+    """Route 53 deletes only what is told it as it stands."""
+    zone_id, name = made(zones, vpc).zone_id, f"api.{ZONE}"
+    match by_hand:
+        case {"AliasTarget": dict(alias)}:
+            record_set = {**by_hand, "Name": name, "AliasTarget": {**alias, "DNSName": TARGET}}
+        case _:
+            record_set = {**by_hand, "Name": name, "ResourceRecords": [{"Value": TARGET}]}
+    batch = {"Changes": [{"Action": "CREATE", "ResourceRecordSet": record_set}]}
+    landscape.route53(CONSUMER, "ChangeResourceRecordSets", HostedZoneId=zone_id, ChangeBatch=batch)
+    (found,) = zones.records(zone_id)
+    plain = Record(name, found.type, TARGET, found.ttl, found.alias_zone_id)
+    assert found != plain
+    assert found.endpoint_id == plain.endpoint_id
+
+    zones.change(zone_id, [RecordChange(ChangeAction.DELETE, found)])
+    zones.change(zone_id, create(found))
+    zones.change(zone_id, [RecordChange(ChangeAction.UPSERT, plain)])
+    assert list(zones.records(zone_id)) == [plain]
+
+
+@pytest.mark.parametrize(
     "record",
     [
         CNAME,

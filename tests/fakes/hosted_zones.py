@@ -135,18 +135,32 @@ def _zone(row: Response) -> HostedZone:
 
 
 def _record(row: Response) -> Record:
-    if alias := row.get("AliasTarget"):
+    alias, name, kind = row.get("AliasTarget", {}), _read(row["Name"]), row["Type"]
+    if alias:
         target = _read(alias["DNSName"])
-        zone_id, one_of_several = alias["HostedZoneId"], row.get("SetIdentifier", "")
-        return Record(_read(row["Name"]), row["Type"], target, alias_zone_id=zone_id, set_identifier=one_of_several)
-    values = [value["Value"] for value in row["ResourceRecords"]]
-    target = _read(values[0]) if row["Type"] == "CNAME" and len(values) == 1 else " ".join(values)
-    return Record(_read(row["Name"]), row["Type"], target, row["TTL"], set_identifier=row.get("SetIdentifier", ""))
+    else:
+        values = [value["Value"] for value in row["ResourceRecords"]]
+        target = _read(values[0]) if kind == "CNAME" and len(values) == 1 else " ".join(values)
+    return Record(
+        name,
+        kind,
+        target,
+        row.get("TTL"),
+        alias.get("HostedZoneId"),
+        row.get("SetIdentifier", ""),
+        row.get("HealthCheckId", ""),
+        alias.get("EvaluateTargetHealth", False),
+    )
 
 
 def _record_set(record: Record) -> Response:
+    health = {"HealthCheckId": record.health_check_id} if record.health_check_id else {}
+    whose = {"Name": record.name, "Type": record.type, **health}
     if record.alias_zone_id:
-        alias = {"HostedZoneId": record.alias_zone_id, "DNSName": record.target, "EvaluateTargetHealth": False}
-        return {"Name": record.name, "Type": record.type, "AliasTarget": alias}
-    values = [{"Value": record.target}]
-    return {"Name": record.name, "Type": record.type, "TTL": record.ttl, "ResourceRecords": values}
+        alias = {
+            "HostedZoneId": record.alias_zone_id,
+            "DNSName": record.target,
+            "EvaluateTargetHealth": record.evaluates_health,
+        }
+        return {**whose, "AliasTarget": alias}
+    return {**whose, "TTL": record.ttl, "ResourceRecords": [{"Value": record.target}]}

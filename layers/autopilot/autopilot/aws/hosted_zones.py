@@ -187,13 +187,27 @@ def _name(name: str) -> str:
 
 def _record(record_set: ResourceRecordSetOutputTypeDef) -> Record:
     name, kind = _name(record_set["Name"]), str(record_set["Type"])
-    one_of_several = record_set.get("SetIdentifier", "")
+    one_of_several, health_check_id = record_set.get("SetIdentifier", ""), record_set.get("HealthCheckId", "")
     if alias := record_set.get("AliasTarget"):
-        target, alias_zone_id = _name(alias["DNSName"]), alias["HostedZoneId"]
-        return Record(name, kind, target, alias_zone_id=alias_zone_id, set_identifier=one_of_several)
+        return Record(
+            name,
+            kind,
+            _name(alias["DNSName"]),
+            alias_zone_id=alias["HostedZoneId"],
+            set_identifier=one_of_several,
+            health_check_id=health_check_id,
+            evaluates_health=alias["EvaluateTargetHealth"],
+        )
     values = [value["Value"] for value in record_set.get("ResourceRecords", [])]
     target = _name(values[0]) if kind == "CNAME" and len(values) == 1 else " ".join(values)
-    return Record(name, kind, target, ttl=record_set.get("TTL"), set_identifier=one_of_several)
+    return Record(
+        name,
+        kind,
+        target,
+        ttl=record_set.get("TTL"),
+        set_identifier=one_of_several,
+        health_check_id=health_check_id,
+    )
 
 
 def _record_set(record: Record) -> ResourceRecordSetTypeDef:
@@ -202,9 +216,11 @@ def _record_set(record: Record) -> ResourceRecordSetTypeDef:
         record_set["AliasTarget"] = {
             "HostedZoneId": record.alias_zone_id,
             "DNSName": record.target,
-            "EvaluateTargetHealth": False,
+            "EvaluateTargetHealth": record.evaluates_health,
         }
     else:
         record_set["TTL"] = record.ttl or 0
         record_set["ResourceRecords"] = [{"Value": record.target}]
+    if record.health_check_id:
+        record_set["HealthCheckId"] = record.health_check_id
     return record_set

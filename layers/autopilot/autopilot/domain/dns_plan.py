@@ -31,7 +31,8 @@ class Record:
 
     name and target are lower case without a trailing dot; `*` is itself, not `\\052`. ttl is in seconds and
     None for an alias; alias_zone_id is the target's hosted zone and None for a CNAME. set_identifier: of a record
-    that is one of several under its name and type (weighted, by latency …); Autopilot writes none of those.
+    that is one of several under its name and type (weighted, by latency …). health_check_id, evaluates_health: what it
+    hinges on. Autopilot writes none of those three.
     """
 
     name: str
@@ -40,6 +41,8 @@ class Record:
     ttl: int | None = None
     alias_zone_id: str | None = None
     set_identifier: str = ""
+    health_check_id: str = ""
+    evaluates_health: bool = False
 
     @property
     def endpoint_id(self) -> str | None:
