@@ -928,6 +928,35 @@ def test_wherever_a_run_dies_while_it_serves_other_vpcs_the_next_ones_finish(die
     assert left_over["VPCs"] == []
 
 
+@pytest.mark.parametrize("goes", ["tag", "endpoint", "names"])
+@pytest.mark.parametrize("dies_after", range(1, calls_to_serve_others()))
+def test_wherever_a_run_dies_while_it_serves_other_vpcs_nothing_stays_that_is_not_wanted_any_more(
+    dies_after: int, goes: str
+) -> None:
+    """Another endpoint keeps the zone alive."""
+    autopilot = FakeAutopilot()
+    ref = serving(autopilot)
+    autopilot.ready(autopilot.network.vpcs[0], autopilot.aws.service(MANAGED | {"autopilot:records": "ledger"}))
+    autopilot.calls.crash_after = dies_after
+    with suppress(Crash):
+        autopilot.converge(ref)
+    autopilot.calls.crash_after = None
+    match goes:
+        case "tag":
+            also = [{"Key": "autopilot:also-vpcs"}]
+            autopilot.aws.ec2(CONSUMER, "DeleteTags", Resources=[ref.endpoint_id], Tags=also)
+        case "endpoint":
+            autopilot.aws.delete(ref)
+        case _:
+            off = [{"Key": "autopilot:dns", "Value": "off"}]
+            autopilot.aws.ec2(CONSUMER, "CreateTags", Resources=[ref.endpoint_id], Tags=off)
+    autopilot.settle(ref)
+
+    spoke = autopilot.network.vpcs[1]
+    assert autopilot.aws.zones_in(spoke) == set()
+    assert autopilot.row(ref).dns.also_vpcs == ()
+
+
 def test_an_authorization_that_a_killed_run_left_behind_is_withdrawn(autopilot: FakeAutopilot) -> None:
     """A killed run does nothing any more: neither the withdrawal nor the ledger's write comes."""
     ref = serving(autopilot)

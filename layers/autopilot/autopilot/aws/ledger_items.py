@@ -88,6 +88,7 @@ def _row(item: Mapping[str, Any]) -> LedgerRow:
             leaving=_moments(dns.get("leaving", ())),
             releasing=tuple(dns.get("releasing", ())),
             also_vpcs=tuple(dns.get("also_vpcs", ())),
+            associating=tuple(dns.get("associating", ())),
             checks=tuple(dns.get("checks", ())),
             checked_at=datetime.fromisoformat(dns["checked_at"]) if dns.get("checked_at") else None,
             regional_name=dns.get("regional_name", ""),

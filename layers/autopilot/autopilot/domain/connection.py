@@ -250,7 +250,8 @@ class DnsFacet:
     vpc_id: the consumer VPC. zones: names of the zones written to. names: fqdn → zone, as the service declares them.
     records: name → target. leaving: names that the service no longer declares, each with the moment that was seen.
     releasing: those of them that the brake let go, until they are gone.
-    also_vpcs: the other VPCs that our zones were associated with for this endpoint, as its tag names them.
+    also_vpcs: the other VPCs that our zones were associated with for this endpoint, as its tag names them. associating:
+    those that are about to be.
     change_ids: the Route 53 changes not yet seen INSYNC. reason: a sentence. checks: sentences about the path to the
     endpoint, each with its fix. checked_at: when the account was last looked into. regional_name, regional_zone_id:
     the endpoint's own DNS entry, where only the provider's list told it. is_native: AWS's own private DNS is to be
@@ -270,6 +271,7 @@ class DnsFacet:
     leaving: tuple[Moment, ...] = ()
     releasing: tuple[str, ...] = ()
     also_vpcs: tuple[str, ...] = ()
+    associating: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
     checked_at: datetime | None = None
     regional_name: str = ""
@@ -280,6 +282,11 @@ class DnsFacet:
     def since(self) -> datetime | None:
         """When the facet got its value."""
         return self.timeline[-1].at if self.timeline else None
+
+    @property
+    def maybe_served(self) -> tuple[str, ...]:
+        """The other VPCs that our zones may be associated with: a run that died may have done it or not."""
+        return (*self.also_vpcs, *self.associating)
 
     def names_due(self, now: datetime, grace: timedelta) -> tuple[str, ...]:
         """The names that left the service's declaration long enough ago to go."""

@@ -87,7 +87,8 @@ class EndpointDns:
         # Also where nothing is left to remove: a run may have died just after it removed the name.
         self._wake_waiting(look)
         what = ", ".join(done) or "there was no DNS of ours to remove"
-        facts: dict[str, object] = {"change_ids": (), "leaving": (), "checks": (), "also_vpcs": still_served}
+        facts: dict[str, object] = {"change_ids": (), "leaving": (), "checks": ()}
+        facts |= {"also_vpcs": still_served, "associating": ()}
         if still_served:
             return self.facet(look, Dns.BLOCKED, f"the endpoint is {look.gone.state}; {what}", **facts)
         return self.facet(look, Dns.ABSENT, f"the endpoint is {look.gone.state}; {what}", **facts)
@@ -149,6 +150,7 @@ class EndpointDns:
         stay = tuple(pair for pair in known.records if pair[0] in kept)
         facts |= {
             "releasing": (),
+            "associating": (),
             "zones": tuple(sorted({*outcomes, *(left if kept else ())})),
             "records": (*targets, *stay),
             "leaving": tuple(moment for moment in leaving if moment.what in kept),
@@ -161,14 +163,19 @@ class EndpointDns:
     def _write_down(
         self, look: DnsLook, endpoint: Endpoint, zone_names: Iterable[str], records: Iterable[Record]
     ) -> None:
-        """The zones and names that are about to be written. A run that dies, or is denied the second zone, would leave
-        what nobody knows of: names that go without grace, and a zone that hides the public ones for ever."""
+        """The zones and names that are about to be written, and the other VPCs that are about to be served. A run that
+        dies, or is denied the second zone, would leave what nobody knows of: names that go without grace, a zone that
+        hides the public ones for ever, a VPC that is served although no tag says so."""
         known, pairs = look.known.dns, tuple(dict.fromkeys((record.name, record.target) for record in records))
-        if self.mode is Mode.OBSERVE or (set(zone_names) <= set(known.zones) and set(pairs) <= set(known.records)):
-            return
-        zones = tuple(sorted({*known.zones, *zone_names}))
-        written = (*known.records, *(pair for pair in pairs if pair not in known.records))
-        self.ledger.record_dns(look.known, replace(known, vpc_id=endpoint.vpc_id, zones=zones, records=written))
+        refs, _ = endpoint.also_vpcs(look.owner)
+        intended = replace(
+            known,
+            zones=tuple(sorted({*known.zones, *zone_names})),
+            records=(*known.records, *(pair for pair in pairs if pair not in known.records)),
+            associating=tuple(sorted({*known.associating, *map(str, refs)} - set(known.also_vpcs))),
+        )
+        if intended != known and self.mode is Mode.ENFORCE:
+            self.ledger.record_dns(look.known, replace(intended, vpc_id=endpoint.vpc_id))
 
     def _reached(
         self,
@@ -289,7 +296,8 @@ class EndpointDns:
             self._wake_waiting(look)
         reason = ", ".join([f"the endpoint's own tag {DNS_TAG}=off declines names", *done])
         facts: dict[str, object] = {"zones": (), "records": (), "leaving": (), "change_ids": (), "checks": ()}
-        return self.facet(look, Dns.DECLINED, reason, vpc_id=endpoint.vpc_id, also_vpcs=still_served, **facts)
+        facts |= {"also_vpcs": still_served, "associating": ()}
+        return self.facet(look, Dns.DECLINED, reason, vpc_id=endpoint.vpc_id, **facts)
 
     def _also(
         self,
@@ -301,8 +309,8 @@ class EndpointDns:
     ) -> dict[str, object]:
         """The endpoint's tag may name other VPCs that it serves: our zones are associated with them, too."""
         refs, unreadable = endpoint.also_vpcs(look.owner)
-        known = _refs(look, look.known.dns.also_vpcs)
-        if not refs and not known and not unreadable:
+        known, maybe = _refs(look, look.known.dns.also_vpcs), _refs(look, look.known.dns.maybe_served)
+        if not refs and not maybe and not unreadable:
             return {}
         associations = Associations(self.consumers, consumer.hosted_zones, look.owner)
         ours = {name: one.zone_id for name, one in outcomes.items() if one.zone_id}
@@ -320,7 +328,7 @@ class EndpointDns:
             ]
             problems += [text for text in told if text]
             served += [] if any(told) or not told else [ref]
-        for ref in sorted(known - set(refs) - self._served_by_others(look, endpoint.vpc_id)):
+        for ref in sorted(maybe - set(refs) - self._served_by_others(look, endpoint.vpc_id)):
             if told_why := associations.remove(ours.values(), ref):
                 problems.append(told_why)
                 served.append(ref)
@@ -329,7 +337,7 @@ class EndpointDns:
 
     def _served_by_others(self, look: DnsLook, vpc_id: str | None) -> set[VpcRef]:
         rows = self.ledger.rows_in(look.owner, vpc_id)
-        return _refs(look, {text for row in rows if row.ref != look.ref for text in row.dns.also_vpcs})
+        return _refs(look, {text for row in rows if row.ref != look.ref for text in row.dns.maybe_served})
 
     def _let_go(self, look: DnsLook, consumer: ConsumerAccount) -> tuple[list[str], tuple[str, ...]]:
         """Take everything of the endpoint away, also from the other VPCs that it served. Returns what was done, and
@@ -337,13 +345,13 @@ class EndpointDns:
         zone_names = self._zone_names(look)
         done = self._clear(look, consumer, zone_names)
         known = look.known.dns
-        if not known.also_vpcs or known.vpc_id is None or self.mode is Mode.OBSERVE:
+        if not known.maybe_served or known.vpc_id is None or self.mode is Mode.OBSERVE:
             return done, ()
         ours = self._zones(consumer).of(zone_names, known.vpc_id, known.zones)
         zone_ids = [zone.zone_id for zones in ours.values() for zone in zones]
         associations = Associations(self.consumers, consumer.hosted_zones, look.owner)
         still_served: list[str] = []
-        for ref in sorted(_refs(look, known.also_vpcs) - self._served_by_others(look, known.vpc_id)):
+        for ref in sorted(_refs(look, known.maybe_served) - self._served_by_others(look, known.vpc_id)):
             # A zone that is gone serves nobody, whoever lets us in.
             refusal = associations.remove(zone_ids, ref) if zone_ids else None
             done.append(refusal or f"no longer serves {ref}")
