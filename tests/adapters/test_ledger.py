@@ -19,7 +19,7 @@ from autopilot.domain.connection import (
     Moment,
     NetworkInterface,
 )
-from autopilot.domain.disruption import Brake
+from autopilot.domain.disruption import Brake, hour_of
 from autopilot.domain.failures import LedgerChangedMeanwhile, UnreadableRow
 from autopilot.domain.report import GivenNotice
 from autopilot.use_cases.ports import Ledger
@@ -33,6 +33,7 @@ REF = ConnectionRef(SERVICE, "vpce-0e1f2a3b4c5d6e701")
 CONNECTION = Connection(REF, CONSUMER, REGION, AwsState.PENDING_ACCEPTANCE, datetime(2027, 1, 15, 7, 59, tzinfo=UTC))
 UNSEEN = LedgerRow(CONNECTION, "event", "payments")
 KEPT = timedelta(days=90)
+HOUR = datetime(2027, 1, 15, 6, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Subject:
         self.dynamodb.update_item(
             TableName=real.LEDGER,
             Key={"service_id": {"S": "brake"}, "endpoint_id": {"S": "disruptions"}},
-            UpdateExpression="SET allowed = :allowed",
+            UpdateExpression="SET allowed = :allowed REMOVE allowed_at",
             ExpressionAttributeValues={":allowed": {"N": str(allowed)}},
         )
 
@@ -336,47 +337,49 @@ def test_nobody_is_reminded_of_a_row_that_is_gone(ledger: Ledger) -> None:
     assert ledger.rows([REF]) == {}
 
 
-def test_there_is_no_brake_before_one_is_written(ledger: Ledger, clock: Clock) -> None:
+def test_there_is_no_brake_before_one_is_written(ledger: Ledger) -> None:
     assert ledger.brake() is None
     assert not ledger.take_disruption()
     assert ledger.brake() is None
 
-    ledger.record_brake(None, Brake(clock(), limit=2))
+    ledger.record_brake(None, Brake(limit=2))
 
-    assert ledger.brake() == Brake(clock(), limit=2, taken=0, allowed=0)
+    assert ledger.brake() == Brake({}, limit=2, allowed=0, allowed_at=None)
 
 
 def test_disruptions_are_taken_until_the_limit(ledger: Ledger, clock: Clock) -> None:
-    brake = Brake(clock(), limit=3, taken=1, allowed=7)
+    now, earlier = hour_of(clock()), hour_of(clock()) - timedelta(hours=3)
+    brake = Brake({earlier: 1}, limit=4, allowed=7, allowed_at=clock())
     ledger.record_brake(None, brake)
 
-    assert [ledger.take_disruption() for _ in range(4)] == [True, True, False, False]
-    assert ledger.brake() == replace(brake, taken=3)
+    assert [ledger.take_disruption() for _ in range(5)] == [True, True, True, False, False]
+    assert ledger.brake() == replace(brake, hours={earlier: 1, now: 3})
 
 
 @pytest.mark.parametrize(
-    "now", [Brake(datetime(2027, 1, 15, tzinfo=UTC), 6, 1, 2), Brake(datetime(2027, 1, 14, tzinfo=UTC), 5, 2, 3)]
+    "now", [Brake({HOUR: 1}, 6, 2, None), Brake({HOUR: 1, HOUR + timedelta(hours=1): 1}, 5, 3, HOUR)]
 )
 def test_who_writes_over_a_brake_that_changed_meanwhile_must_look_again(ledger: Ledger, now: Brake) -> None:
-    read = Brake(datetime(2027, 1, 15, tzinfo=UTC), 5, 1, 2)
+    read = Brake({HOUR: 1}, 5, 2, HOUR)
     ledger.record_brake(None, read)
     ledger.record_brake(read, now)
 
-    for stale in (None, read, replace(now, since=now.since - timedelta(seconds=1)), replace(now, taken=0)):
+    others: tuple[dict[datetime, int], ...] = ({HOUR + timedelta(hours=7): now.taken}, {HOUR: 9}, {})
+    for stale in (None, read, *(replace(now, hours=hours) for hours in others)):
         with pytest.raises(LedgerChangedMeanwhile):
-            ledger.record_brake(stale, Brake(now.since))
+            ledger.record_brake(stale, Brake())
     assert ledger.brake() == now
 
 
-def test_a_brake_that_is_gone_is_not_made_anew_from_memory(ledger: Ledger, clock: Clock) -> None:
+def test_a_brake_that_is_gone_is_not_made_anew_from_memory(ledger: Ledger) -> None:
     with pytest.raises(LedgerChangedMeanwhile):
-        ledger.record_brake(Brake(clock()), Brake(clock(), limit=5))
+        ledger.record_brake(Brake(), Brake(limit=5))
 
     assert ledger.brake() is None
 
 
-def test_a_person_allows_more_at_any_time_and_that_is_a_change(subject: Subject, clock: Clock) -> None:
-    ledger, read = subject.ledger, Brake(clock(), limit=2)
+def test_a_person_allows_more_at_any_time_and_that_is_a_change(subject: Subject) -> None:
+    ledger, read = subject.ledger, Brake(limit=2)
     ledger.record_brake(None, read)
     subject.allow_disruptions(12)
 
@@ -387,7 +390,7 @@ def test_a_person_allows_more_at_any_time_and_that_is_a_change(subject: Subject,
 
 def test_a_person_may_allow_before_there_is_a_brake(subject: Subject, clock: Clock) -> None:
     subject.allow_disruptions(12)
-    ledger, brake = subject.ledger, Brake(clock(), limit=12, allowed=12)
+    ledger, brake = subject.ledger, Brake(limit=12, allowed=12, allowed_at=clock())
     assert not ledger.take_disruption()
     read = ledger.brake()
     assert read is not None
@@ -418,7 +421,7 @@ def test_whom_autopilot_permitted_is_remembered_by_service(ledger: Ledger) -> No
 
 
 def test_what_is_no_connection_is_never_found_as_one(ledger: Ledger, clock: Clock) -> None:
-    ledger.record_brake(None, Brake(clock()))
+    ledger.record_brake(None, Brake())
     ledger.record_permitted(SERVICE, [CONSUMER])
     ledger.record_notice("INSTALLED", "it manages 1 service")
 

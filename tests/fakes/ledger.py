@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import batched
 
 from autopilot.domain.connection import AcceptanceFacet, ConnectionRef, Dns, DnsFacet, LedgerRow
@@ -95,12 +95,12 @@ class FakeLedger:
         with self._calls.making("UpdateItem", "brake"):
             if self._brake is None or self._brake.stops(1):
                 return False
-            self._brake = replace(self._brake, taken=self._brake.taken + 1)
+            self._brake = self._brake.with_one_more(self._clock())
         return True
 
     def allow_disruptions(self, allowed: int) -> None:
         """What a person writes into the brake's row."""
-        self._brake = replace(self._brake or Brake(datetime.min.replace(tzinfo=UTC)), allowed=allowed)
+        self._brake = replace(self._brake or Brake(), allowed=allowed, allowed_at=None)
 
     def permitted(self, service_id: str, *, among: Collection[str] | None = None) -> frozenset[str]:
         with self._calls.making("Query" if among is None else "BatchGetItem", service_id):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from autopilot.domain.allowlist import Action, AllowlistEntry, Verdict
@@ -28,20 +27,10 @@ ORGANIZATION = "o-a1b2c3d4e5"
 STANDING = (AwsState.PENDING, AwsState.AVAILABLE)
 _ENDED = (AwsState.DELETED, AwsState.DELETING)
 _WRITES = (*ANSWERS, "CreateHostedZone", "DeleteHostedZone")
-_BRAKE_WINDOW = timedelta(hours=24)
 # Of the functions' clocks, which may differ from each other and from the true one.
 _SKEW = timedelta(minutes=4)
+_DAY_OF_THE_BRAKE = timedelta(days=1) - 2 * _SKEW
 _DAY = 24 * 3600
-
-
-@dataclass(slots=True)
-class Window:
-    """One window of the brake. disrupted: what was taken from whom in it. allowed_from: what a person allowed before
-    that no longer counts."""
-
-    since: datetime
-    allowed_from: datetime
-    disrupted: set[tuple[str, str]] = field(default_factory=set)
 
 
 class Witness:
@@ -61,8 +50,8 @@ class Witness:
         self.foreign_records: dict[tuple[str, str], str] = {}
         self.shared_zones: set[str] = set()
         self.declared: defaultdict[str, set[str]] = defaultdict(set)
-        self._allowed: list[tuple[datetime, int]] = []
-        self._windows: list[Window] = []
+        self._allowed: set[int] = set()
+        self._disrupted: list[tuple[datetime, str, str]] = []
         self._accepted_by_us: set[str] = set()
         self._touched_by_people: set[str] = set()
         self._is_in_the_midst = False
@@ -90,7 +79,7 @@ class Witness:
         self.declared[service_id] |= {tags["autopilot:zone"]} if "autopilot:zone" in tags else set()
 
     def allowed_disruptions(self, allowed: int) -> None:
-        self._allowed.append((self.clock(), allowed))
+        self._allowed.add(allowed)
 
     def in_the_midst(self, act: Callable[[], None]) -> None:
         """Something happens while a function runs."""
@@ -162,8 +151,7 @@ class Witness:
         is_wanted = self.autopilot.on_revoked is OnRevoked.REJECT
         self._expect(is_wanted, f"disconnected {ref}, although revoked ones are kept")
         self._expect(self._verdicts(ref) != {Verdict.ACCEPT}, f"disconnected {ref}, which an entry still allows")
-        counted = any(("connection", ref.endpoint_id) in window.disrupted for window in self._windows)
-        self._expect(counted, f"disconnected {ref} without the brake")
+        self._expect(self._is_counted("connection", ref.endpoint_id), f"disconnected {ref} without the brake")
 
     def _judge_change(self, is_ours: bool, request: Request) -> None:
         """Records that are about to be changed: of what stands and wants its names, each that goes is a disruption."""
@@ -177,13 +165,15 @@ class Witness:
             if change["Action"] == "DELETE" and name not in written and ref and self._is_in_use(ref):
                 self._expect(self.is_managed(ref.service_id), f"took {name} from {ref} of a service that is not ours")
                 self._expect(name not in self.names_of(ref.service_id), f"took {name} from {ref}, which declares it")
-                self._count_disruption("names", ref.endpoint_id)
+                self._expect(self._is_counted("names", ref.endpoint_id), f"took {name} from {ref} without the brake")
 
     def _judge_row(self, before: LedgerRow | None, row: LedgerRow) -> None:
         """What the ledger is told: its statuses are remembered, and a name that is ready must resolve by then."""
         was = before.acceptance.value if before else None
         if row.acceptance.value is Acceptance.REVOKING and was is not Acceptance.REVOKING:
             self._count_disruption("connection", row.ref.endpoint_id)
+        if set(row.dns.releasing) - set(before.dns.releasing if before else ()):
+            self._count_disruption("names", row.ref.endpoint_id)
         if row.status and (before is None or row.status is not before.status):
             self._passed[row.ref][f"{row.ref.service_id}/{row.ref.endpoint_id}/{row.version}"] = row.status
         was_looked_at = before is None or row.dns.checked_at != before.dns.checked_at
@@ -194,23 +184,18 @@ class Witness:
             self._expect(is_so or bool(row.dns.leaving and not names), f"{row.ref} is called ready where {found}")
 
     def _count_disruption(self, what: str, endpoint_id: str) -> None:
-        brake = self.autopilot.ledger._brake
-        if brake is None:
-            self._expect(False, f"disrupted {endpoint_id} without a brake")
-            return
-        last = self._windows[-1] if self._windows else None
-        if last is None or last.since != brake.since:
-            is_over = last is None or brake.since - last.since >= _BRAKE_WINDOW - _SKEW
-            self._expect(is_over, f"a window of the brake began at {brake.since}, another one at {last and last.since}")
-            # What a person allowed is for once: it ends with the window that it was used in.
-            self._windows.append(
-                Window(brake.since, brake.since - _SKEW if last else brake.since - 365 * _BRAKE_WINDOW)
-            )
-        window = self._windows[-1]
-        window.disrupted.add((what, endpoint_id))
-        allowed = [number for at, number in self._allowed if at >= window.allowed_from]
-        limit = max(self.most_disruptions, *allowed, 0)
-        self._expect(len(window.disrupted) <= limit, f"disrupted {len(window.disrupted)} where {limit} are allowed")
+        """Of those of a day none may be more than the deployment allows, or a person just now."""
+        now, brake = self.clock(), self.autopilot.ledger._brake
+        self._disrupted.append((now, what, endpoint_id))
+        in_a_day = sum(now - at < _DAY_OF_THE_BRAKE for at, *_ in self._disrupted)
+        allowed = 0
+        if brake and brake.allowed_at and brake.allowed in self._allowed:
+            allowed = brake.allowed if now - brake.allowed_at < timedelta(days=1) + _SKEW else 0
+        limit = max(self.most_disruptions, allowed)
+        self._expect(in_a_day <= limit, f"disrupted {in_a_day} in a day where {limit} are allowed")
+
+    def _is_counted(self, what: str, endpoint_id: str) -> bool:
+        return any((what, endpoint_id) == (of, whom) for _, of, whom in self._disrupted)
 
     # In the end
 

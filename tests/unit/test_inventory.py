@@ -82,7 +82,7 @@ def test_a_service_that_is_handed_over_later_is_summed_up_alike() -> None:
 @pytest.mark.parametrize("number", [3, 60])
 def test_who_stopped_before_disconnecting_says_whom_why_and_how_to_go_on(number: int) -> None:
     rows = [row(Acceptance.REVOKED, reason="revoked: the entry is gone")] * number
-    text = stopped(rows, [], Brake(NOW, limit=2, taken=2), REGION, "ledger")
+    text = stopped(rows, [], Brake({NOW: 2}, limit=2), REGION, "ledger")
 
     assert text.startswith(f"{number} connections would be disconnected")
     assert "Nothing was disconnected or removed." in text

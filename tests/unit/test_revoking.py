@@ -302,7 +302,7 @@ class TestBrake:
             sweeps(autopilot, 3)
         assert self.rejected(autopilot, refs) == 2
 
-        autopilot.clock.advance(24 * 60 * 60)
+        autopilot.clock.advance(25 * 60 * 60)
         sweeps(autopilot, 2)
         assert self.rejected(autopilot, refs) == 4
 
@@ -315,7 +315,7 @@ class TestBrake:
         assert self.rejected(autopilot, refs) == 0
 
     def test_a_wake_up_that_no_sweep_counted_disconnects_nobody(self, autopilot: FakeAutopilot) -> None:
-        autopilot.ledger.record_brake(None, Brake(autopilot.clock() - timedelta(days=30), limit=5, taken=1))
+        autopilot.ledger.record_brake(None, Brake({autopilot.clock(): 1}, limit=5))
         refs = self.connections(autopilot, 3)
         autopilot.allowlist.remove(EntryKey(CONSUMER))
         for _ in range(2):

@@ -11,7 +11,6 @@ from autopilot.aws.batch_get import batch_get, batch_write
 from autopilot.aws.calls import calling
 from autopilot.aws.ledger_items import (
     BRAKE,
-    BRAKE_FIELDS,
     NOTICE,
     PERMISSIONS,
     brake_fields,
@@ -26,7 +25,7 @@ from autopilot.aws.ledger_items import (
     serialize,
 )
 from autopilot.domain.connection import AcceptanceFacet, ConnectionRef, Dns, DnsFacet, LedgerRow
-from autopilot.domain.disruption import Brake
+from autopilot.domain.disruption import Brake, hour_of
 from autopilot.domain.failures import LedgerChangedMeanwhile, UnreadableRow
 from autopilot.domain.report import GivenNotice
 
@@ -122,20 +121,21 @@ class LedgerTable:
 
     def record_brake(self, read: Brake | None, brake: Brake) -> None:
         """A person may change `allowed` at any time, or write it before there is a brake."""
-        values = {f":{name}": serialize(value) for name, value in brake_fields(brake).items()}
+        written = brake_fields(brake)
+        values = {f":{name}": serialize(value) for name, value in written.items()}
         condition = "attribute_not_exists(service_id)"
         if read:
             values |= {f":read_{name}": serialize(value) for name, value in brake_fields(read).items()}
-            as_read = [f"(#{name} = :read_{name} OR attribute_not_exists(#{name}))" for name in BRAKE_FIELDS]
+            as_read = [f"(#{name} = :read_{name} OR attribute_not_exists(#{name}))" for name in written]
             condition = " AND ".join(["attribute_exists(service_id)", *as_read])
         with calling("UpdateItem", f"{self._table} {BRAKE.service_id}"):
             try:
                 self._dynamodb.update_item(
                     TableName=self._table,
                     Key=key_of(BRAKE),
-                    UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in BRAKE_FIELDS),
+                    UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in written),
                     ConditionExpression=condition,
-                    ExpressionAttributeNames={f"#{name}": name for name in BRAKE_FIELDS},
+                    ExpressionAttributeNames={f"#{name}": name for name in written},
                     ExpressionAttributeValues=values,
                 )
             except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
@@ -147,10 +147,17 @@ class LedgerTable:
                 self._dynamodb.update_item(
                     TableName=self._table,
                     Key=key_of(BRAKE),
-                    UpdateExpression="SET #taken = #taken + :one",
+                    UpdateExpression=(
+                        "SET #taken = #taken + :one, #hours.#hour = if_not_exists(#hours.#hour, :zero) + :one"
+                    ),
                     ConditionExpression="#taken < #limit",
-                    ExpressionAttributeNames={"#taken": "taken", "#limit": "limit"},
-                    ExpressionAttributeValues={":one": serialize(1)},
+                    ExpressionAttributeNames={
+                        "#taken": "taken",
+                        "#limit": "limit",
+                        "#hours": "hours",
+                        "#hour": hour_of(self._clock()).isoformat(),
+                    },
+                    ExpressionAttributeValues={":one": serialize(1), ":zero": serialize(0)},
                 )
             except self._dynamodb.exceptions.ConditionalCheckFailedException:
                 return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, cast
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -29,7 +29,6 @@ from autopilot.domain.report import GivenNotice
 NOTICE = "notice"
 PERMISSIONS = "permissions/"
 BRAKE = ConnectionRef("brake", "disruptions")
-BRAKE_FIELDS = ("since", "limit", "taken", "allowed")
 
 serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
@@ -143,8 +142,14 @@ def permission_of(service_id: str, account: str) -> ConnectionRef:
 def read_brake(item: Mapping[str, Any]) -> Brake:
     """A person who allowed disruptions before there was a brake made a row with nothing else in it."""
     fields = {name: _deserialize(value) for name, value in item.items()}
-    since = datetime.fromisoformat(fields["since"]) if "since" in fields else datetime.min.replace(tzinfo=UTC)
-    return Brake(since, *(_count(fields.get(name)) for name in BRAKE_FIELDS[1:]))
+    hours = {datetime.fromisoformat(hour): int(number) for hour, number in fields.get("hours", {}).items()}
+    allowed_at = fields.get("allowed_at")
+    return Brake(
+        hours,
+        _count(fields.get("limit")),
+        _count(fields.get("allowed")),
+        datetime.fromisoformat(allowed_at) if allowed_at else None,
+    )
 
 
 def _count(value: object) -> int:
@@ -156,7 +161,14 @@ def _count(value: object) -> int:
 
 
 def brake_fields(brake: Brake) -> dict[str, object]:
-    return {name: _plain(getattr(brake, name)) for name in BRAKE_FIELDS}
+    """With the sum of the hours, as a condition cannot add them up."""
+    return {
+        "hours": {hour.isoformat(): number for hour, number in brake.hours.items()},
+        "taken": brake.taken,
+        "limit": brake.limit,
+        "allowed": brake.allowed,
+        "allowed_at": brake.allowed_at.isoformat() if brake.allowed_at else "",
+    }
 
 
 def facet_item(facet: AcceptanceFacet | DnsFacet) -> dict[str, Any]:

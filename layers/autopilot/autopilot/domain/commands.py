@@ -90,7 +90,7 @@ def allow_disruptions(number: int, region: str, ledger_table: str) -> str:
     value = shlex.quote(json.dumps({":allowed": {"N": str(number)}}, separators=(",", ":")))
     return (
         f"aws dynamodb update-item --region {region} --table-name {ledger_table} --key {key} "
-        f"--update-expression 'SET allowed = :allowed' --expression-attribute-values {value}"
+        f"--update-expression 'SET allowed = :allowed REMOVE allowed_at' --expression-attribute-values {value}"
     )
 
 

@@ -43,7 +43,7 @@ class Braking:
             return None
         now = self.clock()
         limit = self.max_disruptions.of(sum(finding.standing for finding in findings))
-        brake = (read or Brake(since=now)).for_a_step(number, limit, now)
+        brake = (read or Brake()).for_a_step(number, limit, now)
         is_written = brake == read or self._write(read, brake)
         if brake.stops(number):
             return Stop(sorted(revoked, key=lambda row: row.ref), sorted(leaving, key=lambda row: row.ref), brake)
