@@ -65,8 +65,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
     def work(wake_ups: Sequence[WakeUp]) -> Mapping[WakeUp, Exception]:
         outcome = decide_connections(wake_ups)
-        for verdict, count in outcome.counts.items():
-            metrics.add_metric(f"Decided{verdict.title()}", MetricUnit.Count, count)
+        logger.info("worked off", extra={"decided": dict(outcome.counts)})
         return outcome.failed
 
     answer = work_off(event, queue, work)

@@ -55,7 +55,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     report_status = wire(context.invoked_function_arn.split(":")[4])
     changes, notices = read_changes(event)
     report_status(changes, notices)
-    metrics.add_metric("Reports", MetricUnit.Count, len(changes) + len(notices))
     for seen_by, count in count_requests(event).items():
         metrics.add_metric("Requested", MetricUnit.Count, count)
         metrics.add_metric(f"SeenFirstBy{seen_by.title()}", MetricUnit.Count, count)

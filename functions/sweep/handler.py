@@ -86,7 +86,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """The allowlist's stream sends `Records`; the schedule and a deployment send none."""
     sweep = wire()
     if "Records" in event:
-        metrics.add_metric("AllowlistChanges", MetricUnit.Count, len(event["Records"]))
         sweep.on_change(read_keys(event))
         return
     for finding, count in sweep().items():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
 from samtranslator.translator.transform import transform  # type: ignore[import-untyped]
 
 PROJECT = Path(__file__).parents[2]
+NAMESPACE = "PrivateLinkAutopilot"
 
 
 def read(path: str) -> Any:
@@ -37,6 +39,21 @@ BOTH = {"template.yaml": PROVIDER, "consumer/template.yaml": CONSUMER}
 def of_type(kind: str, template: Any = PROVIDER) -> dict[str, Any]:
     """The properties of every resource of a type, by logical id."""
     return {name: r["Properties"] for name, r in template["Resources"].items() if r["Type"] == kind}
+
+
+def own_metrics() -> tuple[frozenset[str], frozenset[str]]:
+    """The metrics of our own namespace that alarms watch, and those that the dashboard shows."""
+    alarms = of_type("AWS::CloudWatch::Alarm").values()
+    watched = frozenset(alarm["MetricName"] for alarm in alarms if alarm["Namespace"] == NAMESPACE)
+    body = of_type("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
+    # A line takes over from the one before it what it has dots for.
+    shown, line = set(), ["", ""]
+    for widget in json.loads(re.sub(r"\$\{[\w.:]+\}", "x", body))["widgets"]:
+        for given in widget["properties"].get("metrics", []):
+            if given[0] != "...":
+                line = [old if new == "." else new for old, new in zip(line, given[:2], strict=True)]
+            shown |= {line[1]} if line[0] == NAMESPACE else set()
+    return watched, frozenset(shown)
 
 
 def targets(rule: Any) -> list[Any]:

@@ -7,13 +7,11 @@ from typing import Any
 import cfnlint.api  # type: ignore[import-untyped]
 import pytest
 
-from autopilot.domain.connection import Status
-from autopilot.domain.wake_up import SeenBy
 from autopilot.messages import MOST_TRIES
-from tests.fakes.autopilot import FakeAutopilot
 from tests.template.templates import (
     BOTH,
     CONSUMER,
+    NAMESPACE,
     PROJECT,
     PROVIDER,
     listed,
@@ -240,12 +238,12 @@ def test_reports_and_alarms_go_to_the_given_address() -> None:
 
 
 def test_alarms_watch_every_dead_letter_queue_every_queue_every_function_and_every_stream() -> None:
-    dimensions = {alarm["MetricName"]: alarm["Dimensions"][0]["Value"] for alarm in ALARMS.values()}
-    assert {dimensions[metric] for metric in OWN_METRICS} == {"privatelink-autopilot"}
+    ours = [alarm for alarm in ALARMS.values() if alarm["Namespace"] == NAMESPACE]
+    assert {alarm["Dimensions"][0]["Value"] for alarm in ours} == {"privatelink-autopilot"}
     watched = {
         (alarm["MetricName"], target(alarm["Dimensions"][0]["Value"]))
         for alarm in ALARMS.values()
-        if alarm["MetricName"] not in OWN_METRICS
+        if alarm["Namespace"] != NAMESPACE
     }
     streamed = {target(m["FunctionName"]) for m in MAPPINGS.values() if target(m["EventSourceArn"]) in TABLES}
     assert watched == (
@@ -254,33 +252,6 @@ def test_alarms_watch_every_dead_letter_queue_every_queue_every_function_and_eve
         | {("Errors", function) for function in FUNCTIONS}
         | {("IteratorAge", function) for function in streamed}
     )
-
-
-# What AWS does not count for us. EMITTED says where each comes from.
-OWN_METRICS = {"RequestFailures", "DnsFailures", "SweepsDone", "SweepUnheardTopics"}
-
-
-def test_every_metric_of_ours_that_is_shown_or_watched_is_one_that_a_function_emits() -> None:
-    body = json.loads(shown(of_type("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]))
-    lines = [line for widget in body["widgets"] for line in widget["properties"].get("metrics", [])]
-    named, namespace = set(), ""
-    for line in lines:
-        namespace = namespace if line[0] in (".", "...") else line[0]
-        named |= {line[1]} if namespace == "PrivateLinkAutopilot" and line[0] != "..." else set()
-
-    assert (named | OWN_METRICS) <= EMITTED
-
-
-def shown(text: str) -> str:
-    return re.sub(r"\$\{[\w.:]+\}", "x", text)
-
-
-EMITTED = (
-    {"Requested", *(f"SeenFirstBy{seen_by.title()}" for seen_by in SeenBy)}
-    | {status.title().replace("-", "") for status in Status}
-    | {"SecondsToAccepted", "SecondsToReady", "RequestFailures", "DnsFailures", "SweepsDone"}
-    | {f"Sweep{count.title().replace('_', '')}" for count in FakeAutopilot().sweep()}
-)
 
 
 def test_the_dashboard_shows_every_alarm() -> None:

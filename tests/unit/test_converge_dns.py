@@ -391,6 +391,21 @@ def test_what_the_list_lacks_but_its_own_account_has_is_untouched(autopilot: Fak
     assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
 
 
+@pytest.mark.parametrize("waited", [0, 60])
+def test_what_the_list_lacks_and_its_own_account_does_not_tell_is_gone_only_if_it_stays_so(
+    autopilot: FakeAutopilot, vpc: Vpc, waited: int
+) -> None:
+    ref = autopilot.ready(vpc)
+    row = autopilot.row(ref)
+    unlisted(autopilot)
+    autopilot.calls.refused["DescribeVpcEndpoints"] = "UnauthorizedOperation"
+
+    reached = autopilot.converge(replace(event(ref), waited_seconds=waited))
+    assert reached is (Dns.BLOCKED if waited else None)
+    assert autopilot.row(ref).status is (Status.FAILED if waited else Status.READY)
+    assert (autopilot.row(ref) == row) is not bool(waited)
+
+
 def test_what_was_rejected_and_is_only_left_out_of_the_list_is_not_retired(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     ref = autopilot.ready(vpc)
     autopilot.aws.reject(ref)

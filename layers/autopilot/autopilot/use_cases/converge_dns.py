@@ -174,6 +174,8 @@ class ConvergeDns:
                 return look, None
             if not failure.needs_a_person:
                 raise
+            if look.is_missing_just_now:
+                return look, None
             look = self._as_written(look)
             return look, self.endpoint_dns.facet(look, Dns.BLOCKED, str(failure))
 

@@ -71,7 +71,7 @@ class Decided(Look):
 
 @dataclass(slots=True)
 class Outcome:
-    """failed: what is tried again, with the reason. counts: decisions made, for the metrics."""
+    """failed: what is tried again, with the reason. counts: what was decided or reached, how often, for the log."""
 
     failed: dict[WakeUp, AwsCallFailed] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
