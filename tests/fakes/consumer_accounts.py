@@ -53,19 +53,32 @@ class FakeConsumerAccount:
             return account in self.around.consents.get(vpc_id, "").split()
 
     def network(self, endpoint: Endpoint) -> Network:
-        vpc_id, account = endpoint.vpc_id, self.ec2.caller.account
+        return Network(self._vpc(endpoint.vpc_id), tuple(self._interfaces(endpoint)), tuple(self._groups(endpoint)))
+
+    def _vpc(self, vpc_id: str) -> Vpc:
+        """One call an attribute, as EC2 wants it."""
+        off, is_on = self.around.without.get(vpc_id, set()), list[bool]()
         with self.ec2.calls.making("DescribeVpcs", vpc_id):
-            off = self.around.without.get(vpc_id, set())
-            is_on = ("enableDnsSupport" not in off, "enableDnsHostnames" not in off)
-            vpc = Vpc(vpc_id, self.around.owners.get(vpc_id, account), *is_on)
-        groups = (SecurityGroup(group, self.around.rules.get(group, ())) for group in endpoint.group_ids)
-        return Network(vpc, tuple(self._interfaces(endpoint)), tuple(groups))
+            owner = self.around.owners.get(vpc_id, self.ec2.caller.account)
+        for attribute in ("enableDnsSupport", "enableDnsHostnames"):
+            with self.ec2.calls.making("DescribeVpcAttribute", vpc_id):
+                is_on.append(attribute not in off)
+        return Vpc(vpc_id, owner, *is_on)
+
+    def _groups(self, endpoint: Endpoint) -> Sequence[SecurityGroup]:
+        if not endpoint.group_ids:
+            return ()
+        with self.ec2.calls.making("DescribeSecurityGroups", endpoint.endpoint_id):
+            return [SecurityGroup(group, self.around.rules.get(group, ())) for group in endpoint.group_ids]
 
     def _interfaces(self, endpoint: Endpoint) -> Sequence[NetworkInterface]:
+        if not endpoint.interface_ids:
+            return ()
         answer = self.ec2.call(
             "DescribeNetworkInterfaces", endpoint.endpoint_id, NetworkInterfaceIds=endpoint.interface_ids
         )
-        rows = answer["NetworkInterfaces"] if endpoint.interface_ids else []
+        with self.ec2.calls.making("DescribeSubnets", endpoint.endpoint_id):
+            rows = answer["NetworkInterfaces"]
         return tuple(
             sorted(
                 (

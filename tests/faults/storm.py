@@ -13,18 +13,24 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import batched, count
 
+from autopilot.aws.memory import Memory
 from autopilot.domain.connection import ConnectionRef, Status
 from autopilot.domain.failures import AwsCallFailed
+from autopilot.domain.service import EndpointService
 from autopilot.domain.wake_up import WakeUp
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, SECONDS_TO_INSYNC, FakeAutopilot, event
+from tests.fakes.aws_model import Client
 from tests.fakes.calls import Calls
 from tests.fakes.clock import Clock
 from tests.fakes.consumer_accounts import FakeConsumerAccount
-from tests.fakes.landscape import PROVIDER
+from tests.fakes.endpoint_services import FakeEndpointServices
+from tests.fakes.landscape import PROVIDER, REGION
 from tests.fakes.messages import FakeQueue
-from tests.faults.token_buckets import ACCEPT, LIMITS, LIST, ROUTE_53, TokenBuckets
+from tests.faults.token_buckets import ACCEPT, CONSUMERS_EC2, LIMITS, LIST, PROVIDERS_EC2, ROUTE_53, TokenBuckets
+from tests.local_aws.privatelink import Caller
 
 DECIDE, CONVERGE, REPORT, SWEEP = "decide_connection", "converge_dns", "report_status", "sweep"
 ROUTE_53_CALLS = {
@@ -39,9 +45,14 @@ ROUTE_53_CALLS = {
     "GetChange",
     "AssociateVPCWithHostedZone",
 }
-CONSUMERS_CALLS = ROUTE_53_CALLS | {"DescribeVpcEndpoints", "DescribeNetworkInterfaces", "DescribeVpcs"}
+CONSUMERS_CALLS = ROUTE_53_CALLS | CONSUMERS_EC2
 # What a call takes within a Region, and Route 53, which is far away. A guess; what matters is their order.
-_SECONDS = {**dict.fromkeys(ROUTE_53_CALLS, 0.1), ACCEPT: 0.15, LIST: 0.1, "CreateHostedZone": 0.3}
+_SECONDS = {
+    **dict.fromkeys(ROUTE_53_CALLS | PROVIDERS_EC2, 0.1),
+    **dict.fromkeys(CONSUMERS_EC2, 0.05),
+    ACCEPT: 0.15,
+    "CreateHostedZone": 0.3,
+}
 _USUAL_SECONDS = 0.015
 _MOST_ATTEMPTS = {**dict.fromkeys(CONSUMERS_CALLS, 3)}
 _USUAL_ATTEMPTS = 5
@@ -88,6 +99,20 @@ class Message:
     wake_up: WakeUp
     visible_at: float
     tries: int = 0
+
+
+class ServicesOfACopy(FakeEndpointServices):
+    """One copy of a function: it remembers the services for a minute, as `Ec2EndpointServices` does."""
+
+    def __init__(self, ec2: Client, clock: Clock) -> None:
+        super().__init__(ec2)
+        self._memory = Memory[str, EndpointService](clock, 1)
+
+    def find(self, service_id: str) -> EndpointService | None:
+        known = self._memory.get(service_id)
+        if known is None and (known := super().find(service_id)):
+            self._memory.keep(service_id, known, timedelta(minutes=1))
+        return known
 
 
 class StormQueue(FakeQueue):
@@ -142,6 +167,14 @@ class Outcome:
         return sum(self.counts[operation] for operation in operations) / self.ready
 
     @property
+    def providers_ec2_per_connection(self) -> float:
+        return self.per_connection(*PROVIDERS_EC2)
+
+    @property
+    def consumers_ec2_per_connection(self) -> float:
+        return self.per_connection(*CONSUMERS_EC2)
+
+    @property
     def route_53_per_connection(self) -> float:
         return self.per_connection(*ROUTE_53_CALLS)
 
@@ -167,7 +200,12 @@ class Storm:
         self._watch_whose_rights()
         refs = self._begin()
         began = clock.seconds()
-        self._free = {DECIDE: [began] * DECIDING, CONVERGE: [began] * self.concurrency}
+        copies = {DECIDE: DECIDING, CONVERGE: self.concurrency}
+        self._free = {name: [(began, copy) for copy in range(number)] for name, number in copies.items()}
+        ec2 = Client(self.autopilot.aws.privatelink, Caller(PROVIDER, REGION), self.calls)
+        self._services = {
+            (name, copy): ServicesOfACopy(ec2, clock) for name, number in copies.items() for copy in range(number)
+        }
         self._at(began + _REPORT_SECONDS, self._report)
         self._at(began + _SWEEP_SECONDS, self._sweep)
         while not self._all_ready(refs):
@@ -204,7 +242,7 @@ class Storm:
     def _do_next(self) -> None:
         """Whatever begins first. Invocations overlap, so that the clock is set back where one begins in another."""
         starts = [
-            (max(queue.next_at, min(self._free[name])), name)
+            (max(queue.next_at, min(self._free[name])[0]), name)
             for name, queue in self.queues.items()
             if queue.next_at is not None
         ]
@@ -215,9 +253,10 @@ class Storm:
             act()
             return
         self._set(at)
-        self._free[name].remove(min(self._free[name]))
+        _, copy = heapq.heappop(self._free[name])
+        self.autopilot.services = self._services[name, copy]
         self._serve(self.queues[name], name)
-        self._free[name].append(self.clock.seconds())
+        heapq.heappush(self._free[name], (self.clock.seconds(), copy))
 
     def _set(self, at: float) -> None:
         self.clock.advance(at - self.clock.seconds())
@@ -278,31 +317,44 @@ class Storm:
 def allowed_seconds(alone: Outcome, connections: int, accounts: int) -> float:
     """What one connection takes alone, and what the busiest bucket adds where all make the calls that it makes.
 
-    Of the provider's calls ten connections share one Accept; its describes are as many as the looks, ten at a time.
+    Of the provider's calls ten connections share one Accept, and one describe before it and another one after it.
     """
     zones = connections / accounts
     least = (
         LIMITS[ROUTE_53].seconds_for(zones * alone.route_53_per_connection),
         LIMITS["CreateHostedZone"].seconds_for(zones),
         LIMITS[ACCEPT].seconds_for(connections / _BATCH),
+        LIMITS[LIST].seconds_for(2 * connections / _BATCH),
+        *(LIMITS[one].seconds_for(zones * alone.counts[one]) for one in CONSUMERS_EC2),
     )
     return alone.seconds + max(least)
+
+
+STORMS = (("1,000 accounts", 1000, 1000), ("500 VPCs of one account", 500, 1))
+COPIES = (2, 5, 10, 20, 25, 50)
+
+
+def alone_line(alone: Outcome) -> str:
+    return f"One connection alone: {alone.seconds:.0f} seconds, {AWS_SECONDS} of them AWS's own."
+
+
+def table_row(name: str, copies: int, found: Outcome, allowed: float) -> str:
+    """A row of the table in docs/capacity.md."""
+    calls = (found.providers_ec2_per_connection, found.consumers_ec2_per_connection, found.route_53_per_connection)
+    cells = [name, copies, f"{found.seconds:.0f}", f"{allowed:.0f}", *(f"{number:.1f}" for number in calls)]
+    return f"| {' | '.join(map(str, [*cells, sum(found.throttled.values()), found.mails]))} |"
 
 
 def main() -> None:
     """Print the table."""
     alone = Storm(1, 1, 2).run()
-    print(f"One connection alone: {alone.seconds:.0f} seconds, {AWS_SECONDS} of them AWS's own.\n")
-    print("| storm | copies | seconds | buckets allow | EC2 calls | Route 53 calls | throttled | e-mails |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for name, connections, accounts in (("1,000 accounts", 1000, 1000), ("500 VPCs of one account", 500, 1)):
+    print(f"{alone_line(alone)}\n")
+    print("| storm | copies | seconds | buckets allow | EC2, yours | EC2, theirs | Route 53 | throttled | e-mails |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for name, connections, accounts in STORMS:
         allowed = allowed_seconds(alone, connections, accounts)
-        for concurrency in (2, 5, 10, 20, 50):
-            found = Storm(connections, accounts, concurrency).run()
-            calls = f"{found.per_connection(ACCEPT, LIST):.2f} | {found.route_53_per_connection:.1f}"
-            throttled = sum(found.throttled.values())
-            seconds = f"{found.seconds:.0f} | {allowed:.0f}"
-            print(f"| {name} | {concurrency} | {seconds} | {calls} | {throttled} | {found.mails} |")
+        for copies in COPIES:
+            print(table_row(name, copies, Storm(connections, accounts, copies).run(), allowed))
 
 
 if __name__ == "__main__":

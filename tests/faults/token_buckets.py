@@ -1,8 +1,8 @@
 """AWS's throttling: a bucket of tokens an account and action, filled at a steady rate.
 
-Route 53's are published (https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html). EC2's for the
-connections of endpoint services are not: assumed are the ones of actions that are not named
-(https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html).
+Route 53's are published (https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html). EC2's for
+these actions are not: assumed are the ones of actions that are not named
+(https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html), for reading and for writing.
 """
 
 from __future__ import annotations
@@ -25,14 +25,18 @@ class Limit:
 
 
 ROUTE_53 = "every call of Route 53"
+# EC2's, as far as a connection on its way to `ready` asks for them.
+PROVIDERS_EC2 = {ACCEPT, LIST, "DescribeVpcEndpointServiceConfigurations"}
+CONSUMERS_EC2 = {
+    *("DescribeVpcEndpoints", "DescribeVpcs", "DescribeVpcAttribute"),
+    *("DescribeNetworkInterfaces", "DescribeSubnets", "DescribeSecurityGroups"),
+}
 LIMITS = {
     ROUTE_53: Limit(10, 50),
     "CreateHostedZone": Limit(2, 40),
     "DeleteHostedZone": Limit(5, 40),
+    **dict.fromkeys(PROVIDERS_EC2 | CONSUMERS_EC2, Limit(20, 100)),
     ACCEPT: Limit(5, 50),
-    LIST: Limit(20, 100),
-    "DescribeVpcEndpoints": Limit(20, 100),
-    "DescribeNetworkInterfaces": Limit(20, 100),
 }
 
 
