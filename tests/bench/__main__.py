@@ -17,7 +17,7 @@ RESULTS = Path(__file__).parents[2] / ".local" / "bench.json"
 
 
 def crowds() -> list[Measurement]:
-    return [accepting(1, most=2), accepting(1000, most=0.25)]
+    return [accepting(1, most=2), accepting(1, most=None, is_cold=True), accepting(1000, most=0.25, is_cold=True)]
 
 
 def lists() -> list[Measurement]:

@@ -14,6 +14,8 @@ from tests.bench.use_cases import accepting, comparing, deciding, linearity, swe
 @pytest.mark.parametrize(("connections", "most"), [(1, 2), (100, 0.25)])
 def test_accepting_stays_within_its_calls_of_ec2(connections: int, most: float) -> None:
     assert accepting(connections, most=most).verdict == f"met: at most {most:g}"
+    cold = accepting(connections, most=None, is_cold=True).value
+    assert cold == pytest.approx(accepting(connections, most=None).value + 1 / connections)
 
 
 def test_a_decision_and_a_sweep_are_measured() -> None:

@@ -11,8 +11,12 @@ from autopilot.domain.allowlist import AllowlistEntry, EntryKey
 from autopilot.domain.connection import AwsState, Dns
 from tests.bench.measurement import Measurement
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, FakeAutopilot, event
+from tests.fakes.aws_model import Client
+from tests.fakes.endpoint_services import ServicesOfACopy
+from tests.fakes.landscape import PROVIDER, REGION
+from tests.faults.token_buckets import PROVIDERS_EC2
+from tests.local_aws.privatelink import Caller
 
-_EC2 = ("DescribeVpcEndpointConnections", "AcceptVpcEndpointConnections")
 _BATCH = 10
 # AWS's list prices of November 2026 in us-east-1, to be checked: a million read units, a GB-second, a million requests.
 _READ_UNITS, _GB_SECOND = 0.125e-6, 0.0000133334
@@ -21,27 +25,33 @@ _SWEEPS_A_MONTH = 12 * 24 * 30
 _READ_UNITS_A_ROW = 0.25
 
 
-def accepting(connections: int, *, most: float) -> Measurement:
+def accepting(connections: int, *, most: float | None, is_cold: bool = False) -> Measurement:
     """EC2's calls for each of so many connections of as many accounts, ten messages a batch.
 
-    The services' own configurations are described beside that, at most once a minute and copy.
-    The least is one describe and one Accept a batch: SQS hands over ten messages at once.
+    The least is one describe and one Accept a batch: SQS hands over ten messages at once. is_cold: by a copy that has
+    to describe the services first, which it does once a minute.
     """
     autopilot = FakeAutopilot(allowed_principals=("*",))
     service = autopilot.aws.service()
+    ec2 = Client(autopilot.aws.privatelink, Caller(PROVIDER, REGION), autopilot.calls)
+    autopilot.services = ServicesOfACopy(ec2, autopilot.clock)
+    if not is_cold:
+        autopilot.services.find(service)
     accounts = [f"{number:012}" for number in range(300_000_000_000, 300_000_000_000 + connections)]
     wake_ups = [event(autopilot.aws.endpoint(service, autopilot.aws.new_vpc(account)), account) for account in accounts]
     autopilot.calls.made.clear()
     for some in batched(wake_ups, _BATCH, strict=False):
         autopilot.decide(*some)
-    calls = sum(autopilot.calls.made.count(operation) for operation in _EC2)
-    return Measurement(
-        f"Accepts and describes of connections, to accept one of {connections:,}", calls / connections, "calls", most
-    )
+    calls = sum(operation in PROVIDERS_EC2 for operation in autopilot.calls.made)
+    copy = "a copy that just started" if is_cold else "a copy that knows the services"
+    return Measurement(f"to accept one of {connections:,}, {copy}", calls / connections, "calls", most)
 
 
 def deciding(entries: int) -> Measurement:
-    """The time of one decision, held, with a list of so many entries of other accounts."""
+    """The time of one decision, held, with a list of so many entries of other accounts.
+
+    The list is in memory, asked by key as DynamoDB is: what the table itself takes is not measured.
+    """
     autopilot = FakeAutopilot(allowed_principals=())
     for number in range(entries):
         autopilot.allowlist.put(AllowlistEntry(EntryKey(f"{number:012}")))

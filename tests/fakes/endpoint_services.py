@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 
+from autopilot.aws.memory import Memory
 from autopilot.domain.connection import AwsState, Connection, ConnectionRef
 from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.service import EndpointService
@@ -107,6 +109,20 @@ class FakeEndpointServices:
             availability_zone_ids=row["AvailabilityZoneIds"],
             private_dns_name=row["PrivateDnsName"] if is_verified else "",
         )
+
+
+class ServicesOfACopy(FakeEndpointServices):
+    """One copy of a function: it remembers the services for a minute, as `Ec2EndpointServices` does."""
+
+    def __init__(self, ec2: Client, clock: Callable[[], datetime]) -> None:
+        super().__init__(ec2)
+        self._memory = Memory[str, EndpointService](clock, 1)
+
+    def find(self, service_id: str) -> EndpointService | None:
+        known = self._memory.get(service_id)
+        if known is None and (known := super().find(service_id)):
+            self._memory.keep(service_id, known, timedelta(minutes=1))
+        return known
 
 
 def _principals(accounts: Collection[str]) -> list[str]:

@@ -13,20 +13,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from itertools import batched, count
 
-from autopilot.aws.memory import Memory
 from autopilot.domain.connection import ConnectionRef, Status
 from autopilot.domain.failures import AwsCallFailed
-from autopilot.domain.service import EndpointService
 from autopilot.domain.wake_up import WakeUp
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, SECONDS_TO_INSYNC, FakeAutopilot, event
 from tests.fakes.aws_model import Client
 from tests.fakes.calls import Calls
 from tests.fakes.clock import Clock
 from tests.fakes.consumer_accounts import FakeConsumerAccount
-from tests.fakes.endpoint_services import FakeEndpointServices
+from tests.fakes.endpoint_services import ServicesOfACopy
 from tests.fakes.landscape import PROVIDER, REGION
 from tests.fakes.messages import FakeQueue
 from tests.faults.token_buckets import ACCEPT, CONSUMERS_EC2, LIMITS, LIST, PROVIDERS_EC2, ROUTE_53, TokenBuckets
@@ -99,20 +96,6 @@ class Message:
     wake_up: WakeUp
     visible_at: float
     tries: int = 0
-
-
-class ServicesOfACopy(FakeEndpointServices):
-    """One copy of a function: it remembers the services for a minute, as `Ec2EndpointServices` does."""
-
-    def __init__(self, ec2: Client, clock: Clock) -> None:
-        super().__init__(ec2)
-        self._memory = Memory[str, EndpointService](clock, 1)
-
-    def find(self, service_id: str) -> EndpointService | None:
-        known = self._memory.get(service_id)
-        if known is None and (known := super().find(service_id)):
-            self._memory.keep(service_id, known, timedelta(minutes=1))
-        return known
 
 
 class StormQueue(FakeQueue):
