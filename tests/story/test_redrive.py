@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from autopilot.domain.wake_up import SeenBy, WakeUp
-from tests.local_aws.control import CONSUMER, PROVIDER
+from tests.local_aws.control import CONSUMER, PROVIDER, STRANGER
 from tests.local_aws.deployment import STACK, outputs, up
 from tests.story.story import Story, wait_for
 
@@ -125,3 +126,24 @@ def test_an_endpoint_that_autopilot_has_not_seen_is_said_to_be_unknown(story: St
         "vpce-0123456789abcdef0: Autopilot has seen no connection of it to a service that it manages"
     )
     assert told.endswith("exit 1")
+
+
+def test_a_row_that_nobody_can_read_is_one_letter_and_keeps_no_report_back(story: Story) -> None:
+    table, good = outputs(story.aws)["LedgerTableName"], story.create_endpoint(STRANGER)
+    garbled = {"service_id": story.aws.state.service_id, "endpoint_id": "vpce-0badbadbadbadbad0", "acceptance": "?"}
+    item = {name: {"S": value} for name, value in garbled.items()}
+    story.aws.client("dynamodb", PROVIDER).put_item(TableName=table, Item=item)
+
+    wait_for("HELD", lambda: story.mail_about("HELD", good))
+    wait_for("the dead letter", lambda: letters(story, "StreamDeadLettersArn"))
+    told = autopilot(story, "redrive", "--dry-run")
+    [shown] = told.split("Streams and schedule: ")[1:]
+    assert re.match(rf"1 letter\n  1 x \S*ReportStatus\S* gave up changes of {table}: RetryAttemptsExhausted\n", shown)
+    assert "\n      1 changes, sent " in shown
+    assert story.mail_about("HELD", "vpce-0badbadbadbadbad0") is None
+
+    story.aws.client("dynamodb", PROVIDER).delete_item(
+        TableName=table, Key={name: item[name] for name in ("service_id", "endpoint_id")}
+    )
+    assert autopilot(story, "redrive", "--discard").endswith("exit 0")
+    assert letters(story, "StreamDeadLettersArn") == 0
