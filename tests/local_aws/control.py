@@ -142,15 +142,15 @@ class LocalAws:
 
     def switch(self, **faults: str) -> None:
         """Break something, or mend it: functions="fail"|"ok", events, notifications, targets="off"|"on",
-        organizations="refused"|"throttled"|"failing"|"ok"."""
+        events="twice", organizations="refused"|"throttled"|"failing"|"ok"."""
         self._ask("POST", "/_autopilot/switch", faults)
 
-    def break_call(self, operation: str, when: str, times: int = 1) -> None:
-        """Have the next calls of an operation by functions fail "before" their effect, or "after" it."""
-        self._ask("POST", "/_autopilot/fault", {"operation": operation, "when": when, "times": times})
+    def break_call(self, operation: str, fault: str, times: int = 1) -> None:
+        """Have something befall the next calls of an operation by functions; what, is in faults.py."""
+        self._ask("POST", "/_autopilot/fault", {"operation": operation, "fault": fault, "times": times})
 
     def unbroken(self) -> dict[str, int]:
-        """The operations that were to fail and were not called yet, with how often."""
+        """The operations that something was to befall and that were not called yet, with how often."""
         found: dict[str, int] = self._ask("GET", "/_autopilot/fault")
         return found
 

@@ -1,14 +1,36 @@
-"""Calls that fail, before their effect or after it, when a function makes them. People's own calls are let alone."""
+"""Calls that go wrong when a function makes them. People's own calls are let alone."""
 
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 from urllib.parse import parse_qs
 
-CODE = "BrokenByTheTest"
-BEFORE, AFTER = "before", "after"
+_BROKEN = "BrokenByTheTest"
+# https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html; the others have one of two.
+_THROTTLED = {"ec2": "RequestLimitExceeded", "dynamodb": "ThrottlingException"}
+
+
+class Fault(StrEnum):
+    """What befalls a call.
+
+    BEFORE, AFTER: it fails, without its effect or with it, for a reason that the SDK does not try again for.
+    THROTTLED: it is told to slow down. UNANSWERED: its effect comes and its answer is lost, so that the SDK asks once
+    more. KILLED: the processes of all functions end as it is made.
+    """
+
+    BEFORE = "before"
+    AFTER = "after"
+    THROTTLED = "throttled"
+    UNANSWERED = "unanswered"
+    KILLED = "killed"
+
+    @property
+    def has_effect(self) -> bool:
+        return self in (Fault.AFTER, Fault.UNANSWERED)
+
 
 # https://docs.aws.amazon.com/Route53/latest/APIReference/API_Operations_Amazon_Route_53.html
 _ROUTE_53 = {
@@ -41,43 +63,42 @@ class Call:
         rest = next((name for name, of in _ROUTE_53.items() if re.fullmatch(of, f"{method} {path}")), "")
         return Call(target or rest or action, service, bool(key) and not key.isdigit())
 
-    def refusal(self) -> bytes:
-        """The answer to a call that failed for a reason that the SDK does not try again for."""
-        if self.service in ("dynamodb", "sqs", "events", "lambda"):
-            return json.dumps({"__type": CODE, "message": "the test says so"}).encode()
-        error = f"<Error><Type>Sender</Type><Code>{CODE}</Code><Message>the test says so</Message></Error>"
+    def refusal(self, fault: Fault) -> bytes:
+        """The answer to a call that failed."""
+        code = _THROTTLED.get(self.service, "Throttling") if fault is Fault.THROTTLED else _BROKEN
+        if self.service in ("dynamodb", "sqs", "events", "lambda", "organizations"):
+            return json.dumps({"__type": code, "message": "the test says so"}).encode()
+        error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>the test says so</Message></Error>"
         if self.service == "ec2":
             return f"<Response><Errors>{error}</Errors><RequestID>1</RequestID></Response>".encode()
         return f"<ErrorResponse>{error}<RequestId>1</RequestId></ErrorResponse>".encode()
 
 
 class Faults:
-    """The next calls of an operation that fail. `when` is BEFORE or AFTER their effect."""
+    """The next calls of an operation that something befalls."""
 
     def __init__(self) -> None:
-        self._pending: dict[str, tuple[str, int]] = {}
+        self._pending: dict[str, tuple[Fault, int]] = {}
 
     @property
     def are_pending(self) -> bool:
         return bool(self._pending)
 
-    def add(self, operation: str, when: str, times: int = 1) -> None:
+    def add(self, operation: str, fault: str, times: int = 1) -> None:
         """Raises ValueError."""
-        if when not in (BEFORE, AFTER):
-            raise ValueError(f"when={when}: expected {BEFORE} or {AFTER}")
-        self._pending[operation] = when, times
+        self._pending[operation] = Fault(fault), times
 
-    def take(self, call: Call) -> str | None:
-        """When this call fails, or None; it is one of the number then."""
+    def take(self, call: Call) -> Fault | None:
+        """What befalls this call, or None; it is one of the number then."""
         if not call.is_of_a_role or call.operation not in self._pending:
             return None
-        when, times = self._pending.pop(call.operation)
+        fault, times = self._pending.pop(call.operation)
         if times > 1:
-            self._pending[call.operation] = when, times - 1
-        return when
+            self._pending[call.operation] = fault, times - 1
+        return fault
 
     def pending(self) -> dict[str, Any]:
-        """The operations that still wait to fail, with how often."""
+        """The operations that a fault still waits for, with how often."""
         return {operation: times for operation, (_, times) in self._pending.items()}
 
     def reset(self) -> None:

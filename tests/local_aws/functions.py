@@ -24,8 +24,37 @@ GIVEN = {
 }  # fmt: skip
 
 
-def install(python: Path, switches: Switches) -> None:
+class Processes:
+    """Those that were started for functions."""
+
+    def __init__(self) -> None:
+        self._started: list[subprocess.Popen[str]] = []
+
+    def start(self, arguments: list[str], *, env: Mapping[str, str], **options: Any) -> subprocess.Popen[str]:
+        """As Lambda does."""
+        name = env["AWS_LAMBDA_FUNCTION_NAME"]
+        environment = {
+            "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin",
+            "LANG": "en_US.UTF-8",
+            "TZ": ":UTC",
+            "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
+            **{key: value for key, value in env.items() if key in GIVEN},
+        }
+        process = subprocess.Popen(arguments, env=environment, **options)
+        self._started = [*(one for one in self._started if one.poll() is None), process]
+        return process
+
+    def kill(self) -> None:
+        """End all of them, whatever they do; the next invocation starts a new one."""
+        for process in self._started:
+            process.kill()
+
+
+def install(python: Path, switches: Switches) -> Processes:
     """Run every Python function with `python`; fail its invocations while the switch says so."""
+    processes = Processes()
 
     def interpreter(detect: Callable[..., Any], runtime: str) -> Any:
         program, worker = detect(runtime)
@@ -40,20 +69,7 @@ def install(python: Path, switches: Switches) -> None:
     stock.replace(lambda_runtime, "_detect_runtime_binary", interpreter)
     stock.replace(lambda_svc, "_execute_function", execute)
     # The worker adds the function's own variables itself; they reach it on its standard input.
-    started = {**vars(subprocess), "Popen": _start_as_lambda_does}
+    started = {**vars(subprocess), "Popen": processes.start}
     stock.need(lambda_runtime, "subprocess")
     lambda_runtime.subprocess = SimpleNamespace(**started)
-
-
-def _start_as_lambda_does(arguments: list[str], *, env: Mapping[str, str], **options: Any) -> subprocess.Popen[str]:
-    name = env["AWS_LAMBDA_FUNCTION_NAME"]
-    environment = {
-        "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin",
-        "LANG": "en_US.UTF-8",
-        "TZ": ":UTC",
-        "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
-        **{key: value for key, value in env.items() if key in GIVEN},
-    }
-    return subprocess.Popen(arguments, env=environment, **options)
+    return processes

@@ -1,7 +1,7 @@
 """The process of the local AWS: ministack with our mends, on 127.0.0.1 only. Started by `control.py`.
 
 Beside AWS's APIs it answers `GET /_autopilot/iam` (the journal of IAM decisions), `POST /_autopilot/switch` (what is
-broken, see switches.py), `POST` and `GET /_autopilot/fault` (single calls that fail, see faults.py),
+broken, see switches.py), `POST` and `GET /_autopilot/fault` (what befalls single calls, see faults.py),
 `POST /_autopilot/move` (an account, see organizations.py) and ministack's own `POST /_ministack/reset`, which empties
 everything here too.
 """
@@ -20,7 +20,7 @@ from ministack.services import eventbridge, scheduler
 
 from tests.local_aws import enforcement, functions, load_balancers, ministack_door, provisioning, queues, stock
 from tests.local_aws.delivery import Deliveries, Later
-from tests.local_aws.faults import BEFORE, Call, Faults
+from tests.local_aws.faults import Call, Fault, Faults
 from tests.local_aws.mail import Mail
 from tests.local_aws.streams import Mappings
 from tests.local_aws.switches import Switches
@@ -59,7 +59,7 @@ class Server:
         move_tasks = queues.install()
         Mappings(permissions, options.longest_batching_window)
         enforcement.install(self.journal, doors.privatelink.tags_of, doors.organizations.organization_of)
-        functions.install(options.runtime_python, self.switches)
+        self._processes = functions.install(options.runtime_python, self.switches)
         load_balancers.install()
         provisioning.install(doors.privatelink, mail.ask_to_confirm)
 
@@ -96,11 +96,16 @@ class Server:
     async def _call(self, scope: Scope, body: bytes, send: Send) -> None:
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         call = Call.read(scope["method"], scope["path"], headers, body)
-        when = self.faults.take(call)
-        if when != BEFORE:
-            await app.app(scope, _receiving(body), _nobody if when else send)
-        if when:
-            await _send(send, 400, call.refusal())
+        fault = self.faults.take(call)
+        if fault is None or fault.has_effect:
+            await app.app(scope, _receiving(body), _nobody if fault else send)
+        match fault:
+            case Fault.KILLED:
+                self._processes.kill()
+            case Fault.UNANSWERED:
+                await _send(send, 500, b"")
+            case Fault():
+                await _send(send, 400, call.refusal(fault))
 
 
 async def _body(receive: Receive) -> bytes:

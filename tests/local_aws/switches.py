@@ -7,19 +7,23 @@ from tests.local_aws.organizations import REFUSALS
 
 WORKING: dict[str, bool | str] = {"on": True, "ok": True, "off": False, "fail": False}
 VALUES: dict[str, dict[str, bool | str]] = {
-    **dict.fromkeys(("functions", "events", "notifications", "targets"), WORKING),
+    **dict.fromkeys(("functions", "notifications", "targets"), WORKING),
+    "events": {**WORKING, "twice": "twice"},
     "organizations": {state: state for state in REFUSALS},
 }
 
 
 @dataclass
 class Switches:
-    """True is the healthy state. `functions` off: every invocation fails. `events` off: CloudTrail's records are
-    lost. `notifications` off: connection notifications are lost. `targets` off: every delivery of a rule fails in a
-    way that EventBridge retries. `organizations` is a state of organizations.py."""
+    """True is the healthy state.
+
+    `functions` off: every invocation fails. `events` off: CloudTrail's records are lost; twice: each comes two times.
+    `notifications` off: connection notifications are lost. `targets` off: every delivery of a rule fails in a way that
+    EventBridge retries. `organizations` is a state of organizations.py.
+    """
 
     functions: bool = True
-    events: bool = True
+    events: bool | str = True
     notifications: bool = True
     targets: bool = True
     organizations: str = "ok"
