@@ -1,4 +1,4 @@
-"""What the README says about removing Autopilot, done as it says."""
+"""What the runbook says about removing Autopilot, done as it says."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.local_aws.control import PROVIDER, SECRET
+from tests.local_aws.control import CONSUMER, PROVIDER, SECRET
 from tests.local_aws.deployment import STACK, outputs, up
 from tests.story.story import Story, wait_for
 
 PROJECT = Path(__file__).parents[2]
-REMOVE = (PROJECT / "README.md").read_text().partition("## Remove")[2].partition("## ")[0]
+UNINSTALL = (PROJECT / "docs/runbook.md").read_text().partition("## Uninstall")[2].partition("\n## ")[0]
 OTHERS = "arn:aws:sns:eu-central-1:111111111111:somebody-elses"
 
 
@@ -33,9 +33,9 @@ def test_the_stack_goes_with_every_notification_and_leaves_connections_and_names
         topic = outputs(aws)["NotificationTopicArn"]
         wait_for("the notification", lambda: (handed_over, topic) in notifications(story))
 
-        run(story, f"sam delete --no-prompts --stack-name {STACK} --region {aws.state.region}")
-        (block,) = re.findall(r"```\n(.*?)```", REMOVE, re.DOTALL)
-        run(story, re.sub(r"topic=….*", f"topic={topic}", block))
+        zones, *commands = re.findall(r"```\n(.*?)```", UNINSTALL, re.DOTALL)
+        assert run(story, zones, CONSUMER) == f"/hostedzone/{story.zone_id()}\t{aws.state.zone}.\n"
+        run(story, "\n".join(commands))
 
         assert notifications(story) == [(handed_over, OTHERS)]
         assert story.connection_state(endpoint_id) == "available"
@@ -61,8 +61,8 @@ def notifications(story: Story) -> list[tuple[str, str]]:
     return sorted((one["ServiceId"], one["ConnectionNotificationArn"]) for one in found["ConnectionNotificationSet"])
 
 
-def run(story: Story, commands: str) -> None:
-    """As a person in the provider's account, with nothing but AWS's own tools.
+def run(story: Story, commands: str, account: str = PROVIDER) -> str:
+    """As a person in the account, with nothing but AWS's own tools; what they print.
 
     The AWS CLI's own script does not start from a path with a space in it.
     """
@@ -71,9 +71,11 @@ def run(story: Story, commands: str) -> None:
     aws.write_text('#!/bin/sh\nexec python -m awscli "$@"\n')
     aws.chmod(0o755)
     path = f"{aws.parent}:{PROJECT}/.venv/development/bin:{os.environ['PATH']}"
-    environment = {**story.aws.env(PROVIDER), "PATH": path, "HOME": os.environ["HOME"], "SAM_CLI_TELEMETRY": "0"}
+    told = {"STACK": STACK, "AWS_REGION": story.aws.state.region, "SAM_CLI_TELEMETRY": "0"}
+    environment = {**story.aws.env(account), **told, "PATH": path, "HOME": os.environ["HOME"]}
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", commands], env=environment, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert SECRET not in done.stdout
+    return done.stdout
