@@ -6,6 +6,7 @@ import pytest
 
 from autopilot.aws.trails import CloudTrails
 from autopilot.use_cases.ports import Trails
+from tests.fakes.calls import Calls
 from tests.fakes.landscape import PROVIDER, REGION, Landscape
 from tests.fakes.messages import FakeTrails
 from tests.local_aws.moto_door import client
@@ -17,7 +18,8 @@ type Switch = Callable[[bool], None]
 def trails(is_real: bool, landscape: Landscape) -> tuple[Trails, Switch]:
     """Trails, and a switch that makes one that logs or does not."""
     if not is_real:
-        fake = FakeTrails(logging=False)
+        fake = FakeTrails(Calls())
+        fake.logging = False
         return fake, lambda on: setattr(fake, "logging", on)
     cloudtrail, s3 = client("cloudtrail", PROVIDER), client("s3", PROVIDER)
 

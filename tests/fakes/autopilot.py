@@ -85,7 +85,7 @@ class FakeAutopilot:
         self.allowlist = FakeAllowlist(self.calls, self.allowed_principals)
         self.ledger = FakeLedger(self.calls, self.clock)
         self.requests_queue, self.dns_queue = FakeQueue(self.calls), FakeQueue(self.calls)
-        self.topic, self.bus, self.trails = FakeStatusTopic(self.calls), FakeBus(self.calls), FakeTrails()
+        self.topic, self.bus, self.trails = FakeStatusTopic(self.calls), FakeBus(self.calls), FakeTrails(self.calls)
         self.audience = FakeAudience(self.calls)
 
     def decide(self, *wake_ups: WakeUp) -> Outcome:

@@ -72,8 +72,12 @@ class FakeAudience:
 class FakeTrails:
     """`Trails` with an answer."""
 
-    def __init__(self, *, logging: bool = True) -> None:
-        self.logging = logging
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self.logging = True
 
     def is_logging(self) -> bool:
+        for operation in ("DescribeTrails", "GetTrailStatus"):
+            with self._calls.making(operation, "this Region"):
+                pass
         return self.logging

@@ -15,7 +15,7 @@ from autopilot.domain.disruption import MaxDisruptions, OnRevoked
 from autopilot.domain.listener import Certificate, Listener, LoadBalancer
 from autopilot.domain.organization import OrganizationalUnit, Owner
 from autopilot.domain.report import ConnectionEvent, word_of
-from tests.fakes.autopilot import FakeAutopilot
+from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, FakeAutopilot
 from tests.fakes.calls import Fault, How
 from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc
 from tests.faults.witness import Witness
@@ -109,6 +109,27 @@ def acceptance() -> Flow:
     flow = Flow(world, world.aws.new_vpc(CONSUMER))
     service_id = world.aws.service()
     flow.act = lambda: flow.refs.append(requested(world, flow.vpc, service_id))
+    return flow
+
+
+def acceptance_by_a_unit() -> Flow:
+    """Organizations tells where the account is, the entry that its unit is let in."""
+    flow = Flow(world := World(FakeAutopilot(allowed_principals=())), world.aws.new_vpc(CONSUMER))
+    unit = OrganizationalUnit("ou-ab12-11111111", "Prod")
+    world.autopilot.organization.owners[CONSUMER] = Owner(CONSUMER, name="team-a", units=(unit,))
+    world.autopilot.allowlist.put(AllowlistEntry(EntryKey(unit.unit_id)))
+    service_id = world.aws.service()
+    flow.act = lambda: flow.refs.append(requested(world, flow.vpc, service_id))
+    return flow
+
+
+def installation() -> Flow:
+    """The first sweep finds what stands, and people get one summary."""
+    world = World()
+    flow = Flow(world, world.aws.new_vpc(CONSUMER), seconds=700)
+    flow.refs.append(world.aws.endpoint(world.aws.service(), flow.vpc))
+    world.aws.accept(flow.refs[0])
+    world.autopilot.clock.advance(SECONDS_TO_AVAILABLE)
     return flow
 
 
@@ -225,7 +246,9 @@ def a_new_service() -> Flow:
 
 
 FLOWS = (
+    installation,
     acceptance,
+    acceptance_by_a_unit,
     deletion,
     hand_over,
     rejection,
