@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from autopilot.aws.ledger import LedgerTable
+from autopilot.aws.ledger_items import BRAKE, key_of, read_brake, serialize
 from autopilot.domain.connection import (
     Acceptance,
     AcceptanceFacet,
@@ -400,6 +401,14 @@ def test_a_person_may_allow_before_there_is_a_brake(subject: Subject, clock: Clo
     ledger.record_brake(read, brake)
 
     assert ledger.brake() == brake
+
+
+@pytest.mark.parametrize("garbled", [{"hours": "many"}, {"hours": {"today": 3}}, {"allowed_at": "just now"}])
+def test_a_brake_that_nobody_can_read_is_said_to_be_so(garbled: dict[str, object]) -> None:
+    item = key_of(BRAKE) | {name: serialize(value) for name, value in garbled.items()}
+
+    with pytest.raises(UnreadableRow, match="the ledger's row of disruptions to brake cannot be read"):
+        read_brake(item)
 
 
 def test_whom_autopilot_permitted_is_remembered_by_service(ledger: Ledger) -> None:

@@ -770,6 +770,8 @@ def test_another_accounts_vpc_is_served_only_if_it_says_so(autopilot: FakeAutopi
 
     assert autopilot.aws.resolves(spoke, API) == (target(autopilot, ref) if consents else None)
     assert any("autopilot:names-from" in check for check in autopilot.row(ref).dns.checks) is not consents
+    autopilot.converge(ref)
+    assert autopilot.row(ref).dns.maybe_served == ((f"{STRANGER}/{REGION}/{spoke.vpc_id}",) if consents else ())
     zone_id = our_zone(autopilot)
     left_over = autopilot.aws.route53(CONSUMER, "ListVPCAssociationAuthorizations", HostedZoneId=zone_id)
     assert left_over["VPCs"] == []

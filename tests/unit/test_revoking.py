@@ -9,7 +9,7 @@ import pytest
 from autopilot.domain.allowlist import Action, AllowlistEntry, EntryKey
 from autopilot.domain.connection import Acceptance, AwsState, ConnectionRef, Dns, Status
 from autopilot.domain.disruption import Brake, MaxDisruptions, OnRevoked
-from autopilot.domain.failures import AwsCallFailed
+from autopilot.domain.failures import AwsCallFailed, UnreadableRow
 from autopilot.domain.mode import Mode
 from autopilot.domain.organization import OrganizationalUnit, Owner, Placement
 from autopilot.domain.wake_up import Answer, SeenBy, WakeUp
@@ -323,6 +323,23 @@ class TestBrake:
             autopilot.decide(*autopilot.requests_queue.take())
 
         assert {autopilot.row(ref).acceptance.value for ref in refs} == {Acceptance.REVOKED}
+        assert self.rejected(autopilot, refs) == 0
+
+    def test_one_that_nobody_can_read_stops_nothing_else(
+        self, autopilot: FakeAutopilot, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def unreadable() -> Brake:
+            raise UnreadableRow(ConnectionRef("brake", "disruptions"), ValueError("many"))
+
+        refs = self.connections(autopilot, 2)
+        autopilot.allowlist.remove(EntryKey(CONSUMER))
+        sweeps(autopilot, 1)
+        monkeypatch.setattr(autopilot.ledger, "brake", unreadable)
+        new = autopilot.aws.endpoint(refs[0].service_id, autopilot.aws.new_vpc(CONSUMER))
+        with pytest.raises(UnreadableRow):
+            autopilot.sweep()
+
+        assert [wake_up.endpoint_id for wake_up in autopilot.requests_queue.take()] == [new.endpoint_id]
         assert self.rejected(autopilot, refs) == 0
 
     def test_a_sweep_that_could_not_read_the_list_keeps_what_a_person_allowed(self, autopilot: FakeAutopilot) -> None:

@@ -140,16 +140,21 @@ def permission_of(service_id: str, account: str) -> ConnectionRef:
 
 
 def read_brake(item: Mapping[str, Any]) -> Brake:
-    """A person who allowed disruptions before there was a brake made a row with nothing else in it."""
+    """A person who allowed disruptions before there was a brake made a row with nothing else in it.
+
+    Raises UnreadableRow.
+    """
     fields = {name: _deserialize(value) for name, value in item.items()}
-    hours = {datetime.fromisoformat(hour): int(number) for hour, number in fields.get("hours", {}).items()}
     allowed_at = fields.get("allowed_at")
-    return Brake(
-        hours,
-        _count(fields.get("limit")),
-        _count(fields.get("allowed")),
-        datetime.fromisoformat(allowed_at) if allowed_at else None,
-    )
+    try:
+        return Brake(
+            {datetime.fromisoformat(hour): int(number) for hour, number in fields.get("hours", {}).items()},
+            _count(fields.get("limit")),
+            _count(fields.get("allowed")),
+            datetime.fromisoformat(allowed_at) if allowed_at else None,
+        )
+    except (AttributeError, TypeError, ValueError) as why:
+        raise UnreadableRow(BRAKE, why) from why
 
 
 def _count(value: object) -> int:

@@ -92,7 +92,7 @@ class UnreadableRow(Exception):
     def __init__(self, ref: ConnectionRef, why: Exception) -> None:
         super().__init__(
             f"the ledger's row of {ref} cannot be read ({type(why).__name__}: {why}); expected a row as this version "
-            "writes it. Mend it, or delete it: it is made anew then, as of a connection that stood before"
+            "writes it. Mend it, or delete it: it is made anew then, a connection's as of one that stood before"
         )
         self.ref = ref
 

@@ -14,7 +14,7 @@ from autopilot.domain.endpoint import regional_entry_of
 from autopilot.domain.failures import AwsCallFailed, LedgerChangedMeanwhile, NoConsumerRole
 from autopilot.domain.service import EndpointService
 from autopilot.domain.wake_up import SeenBy, WakeUp
-from autopilot.use_cases.dns_look import DnsLook
+from autopilot.use_cases.dns_look import DnsLook, Reached
 from autopilot.use_cases.endpoint_dns import NO_NAMES, EndpointDns, arrows
 from autopilot.use_cases.looks import Outcome
 from autopilot.use_cases.ports import ConsumerAccount, ConsumerAccounts, EndpointServices, Ledger, Queue
@@ -25,9 +25,6 @@ logger = Logger(child=True)
 _AFTER_THE_ROLE_SECONDS = 15
 # How old what the ledger says of the last look may become before it is written anew.
 _LOOKED_LATELY = timedelta(minutes=30)
-
-# What a look found out, and the facet that was reached; None for "look again".
-type Reached = tuple[DnsLook, DnsFacet | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +188,7 @@ class ConvergeDns:
         if look.listed is None:
             return look, look.known.dns
         is_available = endpoint.state is AwsState.AVAILABLE
-        return look, self.endpoint_dns.present(look, consumer, endpoint) if is_available else None
+        return self.endpoint_dns.present(look, consumer, endpoint) if is_available else (look, None)
 
     def _without_role(self, look: DnsLook, refusal: NoConsumerRole) -> DnsFacet | None:
         """Usable all the same; and where nothing of ours is left behind, there is nothing to do.

@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from autopilot.domain.connection import Acceptance, AwsState, Connection, ConnectionRef, Dns, DnsFacet, LedgerRow
 from autopilot.domain.service import EndpointService
 
+# What a look found out, and the facet that was reached; None for "look again".
+type Reached = tuple[DnsLook, DnsFacet | None]
+
 _ABSENT_SECONDS = 60
 
 

@@ -20,7 +20,7 @@ from autopilot.domain.tls import tls_warnings
 from autopilot.domain.wake_up import SeenBy, WakeUp
 from autopilot.use_cases.associations import Associations
 from autopilot.use_cases.consumer_zones import Claim, ConsumerZones, ZoneOutcome
-from autopilot.use_cases.dns_look import DnsLook
+from autopilot.use_cases.dns_look import DnsLook, Reached
 from autopilot.use_cases.ports import ConsumerAccount, ConsumerAccounts, EndpointServices, Ledger, PublicDns, Queue
 from autopilot.use_cases.service_names import ServiceNames
 
@@ -45,30 +45,30 @@ class EndpointDns:
     grace: timedelta
     clock: Callable[[], datetime]
 
-    def present(self, look: DnsLook, consumer: ConsumerAccount, endpoint: Endpoint) -> DnsFacet | None:
-        """The facet once the VPC answers with the names, or what keeps it from that; None for "look again".
+    def present(self, look: DnsLook, consumer: ConsumerAccount, endpoint: Endpoint) -> Reached:
+        """The facet once the VPC answers with the names, or what keeps it from that.
 
         Raises AwsCallFailed.
         """
         if endpoint.declines_dns:
-            return self._declined(look, consumer, endpoint)
+            return look, self._declined(look, consumer, endpoint)
         look = replace(look, insync=self._insync(look, consumer))
         if look.is_still_spreading:
-            return look.known.dns
+            return look, look.known.dns
         names = self.names(look.service)
         if not names and not look.known.dns.zones:
-            return self.facet(look, Dns.UNDECLARED, NO_NAMES, vpc_id=endpoint.vpc_id)
+            return look, self.facet(look, Dns.UNDECLARED, NO_NAMES, vpc_id=endpoint.vpc_id)
         try:
             wanted = wanted_records(names, endpoint, self.ttl)
         except NoRegionalName as early:
             logger.info(str(early), extra={"endpoint_id": look.ref.endpoint_id})
-            return None
+            return look, None
         native = {name.fqdn for name in names if self._is_native(look, name)}
         if native and not endpoint.private_dns_enabled:
-            return self._switch_on(look, consumer, endpoint, native)
+            return look, self._switch_on(look, consumer, endpoint, native)
         facts, stops = self._surroundings(look, consumer, endpoint, names)
         if stops:
-            return self.facet(look, Dns.BLOCKED, "; ".join(stops), **facts)
+            return look, self.facet(look, Dns.BLOCKED, "; ".join(stops), **facts)
         # A name that AWS's private DNS gives the VPC is among the endpoint's own entries.
         resolved = {
             name.fqdn for name in names if any(covers(entry.name, name.fqdn) for entry in endpoint.dns_entries)
@@ -116,7 +116,7 @@ class EndpointDns:
         names: Sequence[Name],
         wanted: Sequence[Record],
         facts: dict[str, object],
-    ) -> DnsFacet:
+    ) -> Reached:
         known, zones, zoned = look.known.dns, self._zones(consumer), {name.fqdn for name in names}
         leaving = self._leaving(look, {record.name for record in wanted})
         look, due = self._released(look, leaving)
@@ -124,7 +124,7 @@ class EndpointDns:
         in_vpc = consumer.hosted_zones.of_vpc(endpoint.vpc_id)
         outcomes: dict[str, ZoneOutcome] = {}
         zone_names = sorted({name.zone for name in names})
-        self._write_down(look, endpoint, zone_names, [record for record in wanted if record.name in zoned])
+        look = self._write_down(look, endpoint, zone_names, [record for record in wanted if record.name in zoned])
         for zone_name in zone_names:
             fqdns = {name.fqdn for name in names if name.zone == zone_name}
             claim = Claim(
@@ -143,7 +143,8 @@ class EndpointDns:
         left = [zone for zone in known.zones if zone not in outcomes]
         done = self._clear(look, consumer, left, kept)
         if self.mode is Mode.OBSERVE:
-            return self._observed(look, [*(text for one in outcomes.values() for text in _would(one)), *done])
+            would = [text for one in outcomes.values() for text in _would(one)]
+            return look, self._observed(look, [*would, *done])
         if due:
             self._wake_waiting(look)
         targets = tuple(dict.fromkeys((record.name, record.target) for record in wanted))
@@ -158,11 +159,11 @@ class EndpointDns:
         facts |= self._also(look, consumer, endpoint, outcomes, facts)
         own = {name for one in outcomes.values() for name in one.own}
         is_consumers_own = bool(targets) and all(name.fqdn in own for name in names)
-        return self._reached(look, consumer, list(outcomes.values()), facts, is_consumers_own=is_consumers_own)
+        return look, self._reached(look, consumer, list(outcomes.values()), facts, is_consumers_own=is_consumers_own)
 
     def _write_down(
         self, look: DnsLook, endpoint: Endpoint, zone_names: Iterable[str], records: Iterable[Record]
-    ) -> None:
+    ) -> DnsLook:
         """The zones and names that are about to be written, and the other VPCs that are about to be served. A run that
         dies, or is denied the second zone, would leave what nobody knows of: names that go without grace, a zone that
         hides the public ones for ever, a VPC that is served although no tag says so."""
@@ -174,8 +175,9 @@ class EndpointDns:
             records=(*known.records, *(pair for pair in pairs if pair not in known.records)),
             associating=tuple(sorted({*known.associating, *map(str, refs)} - set(known.also_vpcs))),
         )
-        if intended != known and self.mode is Mode.ENFORCE:
-            self.ledger.record_dns(look.known, replace(intended, vpc_id=endpoint.vpc_id))
+        if intended == known or self.mode is Mode.OBSERVE:
+            return look
+        return replace(look, known=self.ledger.record_dns(look.known, replace(intended, vpc_id=endpoint.vpc_id)))
 
     def _reached(
         self,

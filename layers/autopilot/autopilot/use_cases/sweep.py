@@ -24,7 +24,7 @@ from autopilot.use_cases.braking import Braking
 from autopilot.use_cases.connection_notifications import ConnectionNotifications
 from autopilot.use_cases.differences import Differences
 from autopilot.use_cases.findings import Finding, counts_of
-from autopilot.use_cases.notices import Notices, Takeover
+from autopilot.use_cases.notices import Notices, Stop, Takeover
 from autopilot.use_cases.ports import Allowlist, Audience, EndpointServices, Ledger, Queue
 from autopilot.use_cases.reminders import Reminders
 from autopilot.use_cases.service_names import ServiceNames
@@ -87,7 +87,7 @@ class Sweep:
         ended = [end for one in self.notices.services_that_ended(told, services) if (end := self._end(one, failures))]
         failures += [row for finding in [*findings, *ended] for row in finding.unreadable]
         # Where something could not be read, nobody knows how many they are: none is disrupted then.
-        stop = None if failures else self.braking(findings)
+        stop = None if failures else self._brake(findings, failures)
         is_complete = not failures
         if (permissions := self.permissions) and listing:
             entries = listing.entries
@@ -201,6 +201,14 @@ class Sweep:
         due = filter(self.differences.ask_for_an_end, finding.behind)
         finding.to_converge = [WakeUp.about(row.connection, SeenBy.SWEEP) for row in due]
         return finding
+
+    def _brake(self, findings: Sequence[Finding], failures: Failures) -> Stop | None:
+        try:
+            return self.braking(findings)
+        except UnreadableRow as unreadable:
+            logger.warning(f"{unreadable}; nothing is disrupted meanwhile")
+            failures.append(unreadable)
+            return None
 
     def _loses_names(self, service: EndpointService, names: frozenset[str] | None, row: LedgerRow) -> bool:
         """Whether its names can and may be taken away. What cannot would keep the brake on for everybody."""
