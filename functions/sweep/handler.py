@@ -24,6 +24,7 @@ from autopilot.settings import Settings
 from autopilot.use_cases.braking import Braking
 from autopilot.use_cases.connection_notifications import ConnectionNotifications
 from autopilot.use_cases.differences import Differences, DriftChecks
+from autopilot.use_cases.follow_allowlist import FollowAllowlist
 from autopilot.use_cases.notices import Notices
 from autopilot.use_cases.reminders import Reminders
 from autopilot.use_cases.service_names import ServiceNames
@@ -41,8 +42,8 @@ metrics = Metrics()
 
 
 @cache
-def wire() -> Sweep:
-    """The use case, made once a runtime environment. Raises WrongSetting."""
+def wire() -> tuple[Sweep, FollowAllowlist]:
+    """The use cases, made once a runtime environment. Raises WrongSetting."""
     settings = Settings(os.environ)
     sqs, dynamodb = boto3.client("sqs", config=CONFIG), boto3.client("dynamodb", config=CONFIG)
     services = Ec2EndpointServices(boto3.client("ec2", config=CONFIG), now)
@@ -52,20 +53,22 @@ def wire() -> Sweep:
         boto3.client("elbv2", config=CONFIG), boto3.client("acm", config=CONFIG), now, CERTIFICATES_FRESH_FOR
     )
     trails = CloudTrails(boto3.client("cloudtrail", config=CONFIG))
-    permissions = ServicePermissions(services, allowlist, ledger, settings.mode, now)
+    keeping = ServicePermissions(services, allowlist, ledger, settings.mode, now)
+    permissions = keeping if settings.manage_permissions else None
+    requests_queue = SqsQueue(sqs, settings.requests_queue_url)
     drift = DriftChecks(settings.drift_check, settings.foreign_drift_check)
-    return Sweep(
+    sweep = Sweep(
         services=services,
         allowlist=allowlist,
         ledger=ledger,
-        requests_queue=SqsQueue(sqs, settings.requests_queue_url),
+        requests_queue=requests_queue,
         dns_queue=SqsQueue(sqs, settings.dns_queue_url),
         audience=SnsAudience(boto3.client("sns", config=CONFIG), (settings.status_topic_arn, settings.alarm_topic_arn)),
         notices=Notices(
             ledger, trails, settings.status_topic_arn, settings.mode, settings.region, settings.ledger_table, now
         ),
         names=ServiceNames(load_balancers),
-        permissions=permissions if settings.manage_permissions else None,
+        permissions=permissions,
         notifications=ConnectionNotifications(services, settings.notification_topic_arn, settings.mode),
         differences=Differences(settings.mode, drift, now),
         reminders=Reminders(ledger, settings.held_reminder, now),
@@ -74,6 +77,7 @@ def wire() -> Sweep:
         grace=settings.name_grace,
         clock=now,
     )
+    return sweep, FollowAllowlist(services, requests_queue, permissions)
 
 
 def now() -> datetime:
@@ -84,9 +88,9 @@ def now() -> datetime:
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """The allowlist's stream sends `Records`; the schedule and a deployment send none."""
-    sweep = wire()
+    sweep, follow_allowlist = wire()
     if "Records" in event:
-        sweep.on_change(read_keys(event))
+        follow_allowlist(read_keys(event))
         return
     for finding, count in sweep().items():
         metrics.add_metric(f"Sweep{finding.title().replace('_', '')}", MetricUnit.Count, count)

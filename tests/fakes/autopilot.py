@@ -20,6 +20,7 @@ from autopilot.use_cases.converge_dns import ConvergeDns
 from autopilot.use_cases.decide_connections import DecideConnections
 from autopilot.use_cases.differences import Differences, DriftChecks
 from autopilot.use_cases.endpoint_dns import EndpointDns
+from autopilot.use_cases.follow_allowlist import FollowAllowlist
 from autopilot.use_cases.looks import Outcome
 from autopilot.use_cases.notices import Notices
 from autopilot.use_cases.reminders import Reminders
@@ -139,7 +140,6 @@ class FakeAutopilot:
 
     @property
     def sweep(self) -> Sweep:
-        permissions = ServicePermissions(self.services, self.allowlist, self.ledger, self.mode, self.clock)
         return Sweep(
             self.services,
             self.allowlist,
@@ -149,7 +149,7 @@ class FakeAutopilot:
             self.audience,
             Notices(self.ledger, self.trails, STATUS_TOPIC, self.mode, REGION, "Ledger", self.clock),
             self.names,
-            permissions if self.manages_permissions else None,
+            self.permissions,
             ConnectionNotifications(self.services, NOTIFICATION_TOPIC, self.mode),
             Differences(self.mode, DriftChecks(timedelta(hours=1), timedelta(hours=24)), self.clock),
             Reminders(self.ledger, self.first_reminder, self.clock),
@@ -158,6 +158,15 @@ class FakeAutopilot:
             self.grace,
             self.clock,
         )
+
+    @property
+    def follow_allowlist(self) -> FollowAllowlist:
+        return FollowAllowlist(self.services, self.requests_queue, self.permissions)
+
+    @property
+    def permissions(self) -> ServicePermissions | None:
+        keeping = ServicePermissions(self.services, self.allowlist, self.ledger, self.mode, self.clock)
+        return keeping if self.manages_permissions else None
 
     @property
     def report_status(self) -> ReportStatus:

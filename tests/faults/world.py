@@ -286,7 +286,7 @@ class World:
 
     def _follow(self, key: EntryKey, tries: int = 1) -> None:
         """The allowlist's stream: an invocation that fails is tried again, and given up in the end."""
-        is_done = self._invoke("sweep", lambda: self.autopilot.sweep.on_change([key]))
+        is_done = self._invoke("sweep", lambda: self.autopilot.follow_allowlist([key]))
         if not is_done and tries < _MOST_REPORTS:
             self._at(_STREAM_SECONDS, lambda: self._follow(key, tries + 1))
 

@@ -625,7 +625,7 @@ def test_an_entry_that_comes_while_a_request_is_decided_is_not_overlooked(
         monkeypatch.undo()
         found = looked_up(keys)
         autopilot.allowlist.put(AllowlistEntry(EntryKey(STRANGER)))
-        autopilot.sweep.on_change({EntryKey(STRANGER)})
+        autopilot.follow_allowlist({EntryKey(STRANGER)})
         return found
 
     monkeypatch.setattr(autopilot.allowlist, "entries", entries)

@@ -319,7 +319,7 @@ class TestBrake:
         refs = self.connections(autopilot, 3)
         autopilot.allowlist.remove(EntryKey(CONSUMER))
         for _ in range(2):
-            autopilot.sweep.on_change({EntryKey(UNIT)})
+            autopilot.follow_allowlist({EntryKey(UNIT)})
             autopilot.decide(*autopilot.requests_queue.take())
 
         assert {autopilot.row(ref).acceptance.value for ref in refs} == {Acceptance.REVOKED}

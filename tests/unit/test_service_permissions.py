@@ -38,7 +38,7 @@ def permitted(autopilot: FakeAutopilot, service_id: str) -> set[str]:
 
 def test_one_entry_is_all_that_a_customer_needs(autopilot: FakeAutopilot, service_id: str) -> None:
     autopilot.allowlist.put(AllowlistEntry(EntryKey(CONSUMER)))
-    autopilot.sweep.on_change({EntryKey(CONSUMER)})
+    autopilot.follow_allowlist({EntryKey(CONSUMER)})
 
     assert permitted(autopilot, service_id) == {CONSUMER, FOREIGN}
 
@@ -89,7 +89,7 @@ def test_what_is_as_it_should_be_is_not_written_again(autopilot: FakeAutopilot, 
     autopilot.allowlist.put(AllowlistEntry(EntryKey(CONSUMER)))
     for _ in range(4):
         autopilot.sweep()
-        autopilot.sweep.on_change({EntryKey(CONSUMER)})
+        autopilot.follow_allowlist({EntryKey(CONSUMER)})
 
     assert autopilot.calls.made.count(MODIFY) == 1
 
@@ -131,7 +131,7 @@ def test_nor_does_it_keep_the_change_of_the_list_from_anybody(autopilot: FakeAut
     autopilot.aws.privatelink.unknown_principals = {f"arn:aws:iam::{STRANGER}:root"}
     for account in (CONSUMER, STRANGER):
         autopilot.allowlist.put(AllowlistEntry(EntryKey(account)))
-    autopilot.sweep.on_change({EntryKey(CONSUMER), EntryKey(STRANGER)})
+    autopilot.follow_allowlist({EntryKey(CONSUMER), EntryKey(STRANGER)})
 
     assert {wake_up.endpoint_id for wake_up in autopilot.requests_queue.take()} == {one.endpoint_id for one in waiting}
     assert CONSUMER in permitted(autopilot, others)
@@ -159,7 +159,7 @@ def test_observe_changes_nothing(autopilot: FakeAutopilot, service_id: str) -> N
     autopilot.mode = Mode.OBSERVE
     autopilot.allowlist.put(AllowlistEntry(EntryKey(CONSUMER)))
     autopilot.sweep()
-    autopilot.sweep.on_change({EntryKey(CONSUMER)})
+    autopilot.follow_allowlist({EntryKey(CONSUMER)})
 
     assert permitted(autopilot, service_id) == {FOREIGN}
     assert not {MODIFY, "BatchWriteItem"} & set(autopilot.calls.made)
@@ -169,6 +169,6 @@ def test_without_the_setting_permissions_are_somebody_elses() -> None:
     autopilot = FakeAutopilot()
     autopilot.aws.service()
     autopilot.sweep()
-    autopilot.sweep.on_change({EntryKey(PROVIDER)})
+    autopilot.follow_allowlist({EntryKey(PROVIDER)})
 
     assert not any("ServicePermissions" in operation for operation in autopilot.calls.made)

@@ -235,7 +235,7 @@ def test_a_service_that_is_not_ours_to_touch_is_left_alone(
 ) -> None:
     autopilot.aws.endpoint(autopilot.aws.service(tags), vpc)
     counts = autopilot.sweep()
-    autopilot.sweep.on_change({EntryKey(CONSUMER)})
+    autopilot.follow_allowlist({EntryKey(CONSUMER)})
 
     assert counts["listed"] == 0
     assert not autopilot.requests_queue.sent
@@ -247,7 +247,7 @@ def test_a_change_of_the_allowlist_wakes_what_waits_and_nothing_else(autopilot: 
     held = autopilot.aws.endpoint(service_id, autopilot.aws.new_vpc(STRANGER))
     autopilot.decide(event(held, STRANGER))
     autopilot.allowlist.put(AllowlistEntry(EntryKey(STRANGER)))
-    autopilot.sweep.on_change({EntryKey(STRANGER)})
+    autopilot.follow_allowlist({EntryKey(STRANGER)})
 
     assert [wake_up.endpoint_id for wake_up, _ in autopilot.requests_queue.sent] == [held.endpoint_id]
     autopilot.decide(*autopilot.requests_queue.take())
@@ -257,16 +257,16 @@ def test_a_change_of_the_allowlist_wakes_what_waits_and_nothing_else(autopilot: 
 def test_a_change_of_an_accounts_entry_costs_nothing_for_the_others(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     service_id = autopilot.aws.service()
     waiting = [autopilot.aws.endpoint(service_id, autopilot.aws.new_vpc(account)) for account in (CONSUMER, STRANGER)]
-    autopilot.sweep.on_change({EntryKey(STRANGER), EntryKey("vpce-0e1f2a3b4c5d6e7ff")})
+    autopilot.follow_allowlist({EntryKey(STRANGER), EntryKey("vpce-0e1f2a3b4c5d6e7ff")})
     assert [wake_up.endpoint_id for wake_up in autopilot.requests_queue.take()] == [
         waiting[1].endpoint_id,
         "vpce-0e1f2a3b4c5d6e7ff",
     ]
 
-    autopilot.sweep.on_change({EntryKey("*")})
+    autopilot.follow_allowlist({EntryKey("*")})
     assert {wake_up.endpoint_id for wake_up in autopilot.requests_queue.take()} == {ref.endpoint_id for ref in waiting}
     autopilot.calls.made.clear()
-    autopilot.sweep.on_change({EntryKey("vpce-0e1f2a3b4c5d6e7ff")})
+    autopilot.follow_allowlist({EntryKey("vpce-0e1f2a3b4c5d6e7ff")})
     assert autopilot.calls.made == ["SendMessageBatch"]
 
 
@@ -275,7 +275,7 @@ def test_a_change_of_a_units_entry_has_all_that_stand_looked_at(autopilot: FakeA
     standing = autopilot.ready(vpc, service_id)
     waiting, rejected = (autopilot.aws.endpoint(service_id, autopilot.aws.new_vpc(STRANGER)) for _ in range(2))
     autopilot.aws.reject(rejected)
-    autopilot.sweep.on_change({EntryKey(UNIT)})
+    autopilot.follow_allowlist({EntryKey(UNIT)})
 
     found = {wake_up.endpoint_id for wake_up in autopilot.requests_queue.take()}
     assert found == {standing.endpoint_id, waiting.endpoint_id}
@@ -288,12 +288,12 @@ def test_an_entry_for_an_endpoint_takes_its_rejection_back_at_once_where_aws_let
     autopilot.aws.reject(ref)
     run_all(autopilot)
     autopilot.allowlist.put(AllowlistEntry(EntryKey(STRANGER)))
-    autopilot.sweep.on_change({EntryKey(STRANGER)})
+    autopilot.follow_allowlist({EntryKey(STRANGER)})
     autopilot.decide(*autopilot.requests_queue.take())
     assert autopilot.row(ref).status is Status.REJECTED
 
     autopilot.allowlist.put(AllowlistEntry(EntryKey(ref.endpoint_id)))
-    autopilot.sweep.on_change({EntryKey(ref.endpoint_id)})
+    autopilot.follow_allowlist({EntryKey(ref.endpoint_id)})
     autopilot.decide(*autopilot.requests_queue.take())
 
     row = autopilot.row(ref)

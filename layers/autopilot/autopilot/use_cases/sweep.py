@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from aws_lambda_powertools import Logger
 
 from autopilot.domain.acceptance import stands
-from autopilot.domain.allowlist import EntryKey, Listing, is_account, is_endpoint
+from autopilot.domain.allowlist import Listing
 from autopilot.domain.connection import Acceptance, AwsState, Connection, ConnectionRef, Dns, LedgerRow, Status
 from autopilot.domain.failures import AwsCallFailed, UnreadableRow
 from autopilot.domain.listener import LoadBalancer
 from autopilot.domain.mode import Mode
-from autopilot.domain.organization import is_wide
 from autopilot.domain.review import Review
 from autopilot.domain.service import EndpointService
 from autopilot.domain.wake_up import SeenBy, WakeUp
@@ -36,8 +35,6 @@ type Failures = list[AwsCallFailed | UnreadableRow]
 
 # Only Organizations can tell whether an account is still in its unit, and it answers a few calls a second.
 _MOST_PLACES_A_SWEEP = 100
-# EC2 takes two hundred values a filter.
-_MOST_OWNERS = 200
 # About what the functions work off between two sweeps. What is left out is found again by the next one.
 _MOST_WAITING = 1000
 
@@ -89,9 +86,8 @@ class Sweep:
         # Where something could not be read, nobody knows how many they are: none is disrupted then.
         stop = None if failures else self._brake(findings, failures)
         is_complete = not failures
-        if (permissions := self.permissions) and listing:
-            entries = listing.entries
-            self._permit(ours, lambda service: permissions(service, entries), failures)
+        if self.permissions and listing:
+            failures += self.permissions.keep(ours, listing.entries)
         counts = counts_of(findings)
         counts["left_out"] += self._enqueue(self.requests_queue, [w for one in findings for w in one.to_decide])
         counts["left_out"] += self._enqueue(self.dns_queue, [w for one in [*findings, *ended] for w in one.to_converge])
@@ -112,29 +108,6 @@ class Sweep:
         if failures:
             raise failures[0]
         return counts
-
-    def on_change(self, keys: Collection[EntryKey]) -> None:
-        """Entries of the allowlist were put, changed or removed: what waits is decided anew. Raises AwsCallFailed.
-
-        Entries for accounts concern those accounts alone. One for an endpoint may take back its rejection, wherever
-        that is. One for a unit concerns whoever is in it by now, so that every connection is looked at.
-        A permission that fails is the next sweep's to try, and to fail for: the records would come again and again,
-        and each time wake all of these.
-        """
-        concerns_units = any(is_wide(key.principal) for key in keys)
-        principals = {key.principal for key in keys if not is_endpoint(key.principal)}
-        owners = sorted(principals) if all(map(is_account, principals)) and len(principals) <= _MOST_OWNERS else ()
-        state = None if concerns_units else AwsState.PENDING_ACCEPTANCE
-        every = self.services.all() if principals else ()
-        services = [service for service in every if service.managed and not service.problem]
-        for service in services:
-            listed = self.services.connections(service.service_id, owners=owners, state=state)
-            concerned = (c for c in listed if c.state is AwsState.PENDING_ACCEPTANCE or stands(c.state))
-            self.requests_queue.send((WakeUp.about(connection, SeenBy.SWEEP), 0) for connection in concerned)
-        endpoints = sorted({key.principal for key in keys if is_endpoint(key.principal)})
-        self.requests_queue.send((WakeUp(None, endpoint, None, None, SeenBy.SWEEP), 0) for endpoint in endpoints)
-        if permissions := self.permissions:
-            self._permit(services, lambda service: permissions.follow(service, keys), [])
 
     def _listing(self, failures: Failures) -> Listing | None:
         try:
@@ -268,17 +241,6 @@ class Sweep:
             logger.warning(f"{failure}; whether anybody is told is not known this time")
             failures.append(failure)
             return None
-
-    def _permit(
-        self, services: Iterable[EndpointService], permit: Callable[[EndpointService], None], failures: Failures
-    ) -> None:
-        """An account that AWS does not know fails at every service and every sweep: nothing else may wait for that."""
-        for service in services:
-            try:
-                permit(service)
-            except AwsCallFailed as failure:
-                logger.warning(str(failure), extra={"service_id": service.service_id})
-                failures.append(failure)
 
     def _keep_notifications(self, ours: Sequence[EndpointService], failures: Failures) -> None:
         try:
