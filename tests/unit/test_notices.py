@@ -155,16 +155,20 @@ class TestBrownfield:
         for wake_up in autopilot.dns_queue.take():
             autopilot.converge(wake_up)
 
-    @pytest.mark.parametrize("listed", [True, False])
-    def test_a_hundred_of_them_cause_no_revocation_no_disconnect_and_one_mail(self, listed: bool) -> None:
-        autopilot = FakeAutopilot(allowed_principals=(CONSUMER,) if listed else ())
-        refs = self.standing(autopilot, 100)
-        for _ in range(5):
+    def sweeps(self, autopilot: FakeAutopilot, number: int) -> None:
+        """Each with what the queues and the stream do until the next one."""
+        for _ in range(number):
             autopilot.sweep()
             autopilot.decide(*autopilot.requests_queue.take())
             self.settle(autopilot)
             autopilot.report()
             autopilot.clock.advance(INTERVAL_SECONDS)
+
+    @pytest.mark.parametrize("listed", [True, False])
+    def test_a_hundred_of_them_cause_no_revocation_no_disconnect_and_one_mail(self, listed: bool) -> None:
+        autopilot = FakeAutopilot(allowed_principals=(CONSUMER,) if listed else ())
+        refs = self.standing(autopilot, 100)
+        self.sweeps(autopilot, 5)
 
         assert [mail.subject for mail in autopilot.topic.mails] == ["[Autopilot] INSTALLED"]
         made = Counter(autopilot.calls.made)
@@ -180,12 +184,7 @@ class TestBrownfield:
         autopilot.topic.mails.clear()
         service_id = autopilot.aws.service()
         self.standing(autopilot, 7, service_id)
-        for _ in range(4):
-            autopilot.sweep()
-            autopilot.decide(*autopilot.requests_queue.take())
-            self.settle(autopilot)
-            autopilot.report()
-            autopilot.clock.advance(INTERVAL_SECONDS)
+        self.sweeps(autopilot, 4)
 
         assert [mail.subject for mail in autopilot.topic.mails] == [f"[Autopilot] NOW MANAGED {service_id}"]
 
@@ -228,12 +227,7 @@ class TestBrownfield:
     ) -> None:
         monkeypatch.setattr("autopilot.use_cases.sweep._MOST_WAITING", 2)
         self.standing(autopilot, 20)
-        for _ in range(12):
-            autopilot.sweep()
-            autopilot.decide(*autopilot.requests_queue.take())
-            self.settle(autopilot)
-            autopilot.report()
-            autopilot.clock.advance(INTERVAL_SECONDS)
+        self.sweeps(autopilot, 12)
 
         assert [mail.subject for mail in autopilot.topic.mails] == ["[Autopilot] INSTALLED"]
         assert "20 connections stood before" in autopilot.topic.mails[0].text
