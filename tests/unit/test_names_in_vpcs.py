@@ -307,6 +307,25 @@ def test_a_name_that_was_sent_to_another_accounts_endpoint_by_hand_is_not_taken_
     assert "that Autopilot did not write" in autopilot.row(ref).dns.reason
 
 
+@pytest.mark.parametrize("goes", [True, False])
+def test_a_name_that_an_endpoint_of_a_service_out_of_our_hands_holds_is_free_once_that_endpoint_is_gone(
+    autopilot: FakeAutopilot, vpc: Vpc, goes: bool
+) -> None:
+    """Nobody looks at it any more, so that the ledger still takes it for one that works."""
+    holder, waiting = autopilot.ready(vpc), autopilot.connected(vpc)
+    autopilot.settle(waiting)
+    assert autopilot.row(waiting).status is Status.DNS_BLOCKED
+    autopilot.aws.tag(holder.service_id, autopilot_records=None)
+    if goes:
+        autopilot.aws.delete(holder)
+    autopilot.clock.advance(DAY)
+    autopilot.run()
+    autopilot.settle(waiting)
+
+    assert autopilot.row(waiting).status is (Status.READY if goes else Status.DNS_BLOCKED)
+    assert autopilot.aws.resolves(vpc, API) == (target(autopilot, waiting) if goes else target(autopilot, holder))
+
+
 def test_what_a_deleted_service_left_behind_goes_and_people_are_told(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     ref, other = autopilot.ready(vpc), autopilot.ready(autopilot.aws.new_vpc(CONSUMER))
     autopilot.run()

@@ -117,7 +117,7 @@ class EndpointDns:
         wanted: Sequence[Record],
         facts: dict[str, object],
     ) -> Reached:
-        known, zones, zoned = look.known.dns, self._zones(consumer), {name.fqdn for name in names}
+        known, zones, zoned = look.known.dns, self._zones(look, consumer), {name.fqdn for name in names}
         leaving = self._leaving(look, {record.name for record in wanted})
         look, due = self._released(look, leaving)
         kept = frozenset(moment.what for moment in leaving) - due
@@ -349,7 +349,7 @@ class EndpointDns:
         known = look.known.dns
         if not known.maybe_served or known.vpc_id is None or self.mode is Mode.OBSERVE:
             return done, ()
-        ours = self._zones(consumer).of(zone_names, known.vpc_id, known.zones)
+        ours = self._zones(look, consumer).of(zone_names, known.vpc_id, known.zones)
         zone_ids = [zone.zone_id for zones in ours.values() for zone in zones]
         associations = Associations(self.consumers, consumer.hosted_zones, look.owner)
         still_served: list[str] = []
@@ -369,7 +369,7 @@ class EndpointDns:
         self, look: DnsLook, consumer: ConsumerAccount, zone_names: Iterable[str], kept: frozenset[str] = frozenset()
     ) -> list[str]:
         """What was taken out of these zones, or in observe mode would be."""
-        zones, heirs, known = self._zones(consumer), self._heirs(look, consumer), look.known.dns
+        zones, heirs, known = self._zones(look, consumer), self._heirs(look, consumer), look.known.dns
         # Of what was cleared before only the VPC could tell more.
         written_to = () if known.value is Dns.ABSENT else known.zones
         return [
@@ -378,16 +378,17 @@ class EndpointDns:
             for what in zones.absent(name, look.ref.endpoint_id, ours, heirs=heirs, kept=kept)
         ]
 
-    def _zones(self, consumer: ConsumerAccount) -> ConsumerZones:
+    def _zones(self, look: DnsLook, consumer: ConsumerAccount) -> ConsumerZones:
         def holder_of(endpoint_id: str) -> Holder:
             ref = self.ledger.find(endpoint_id)
             row = self.ledger.rows([ref]).get(ref) if ref else None
-            if row:
+            if row and (row.connection.state.asks_for_no_dns or row.connection.owner != look.owner):
                 return Holder.GONE if row.connection.state.asks_for_no_dns else Holder.LIVE
-            # The ledger does not know it: it was lost, or somebody wrote the record, to another account's perhaps.
+            # What the ledger knows may be of a service that nobody looks at any more. Where it knows nothing, it was
+            # lost, or somebody wrote the record, to another account's endpoint perhaps.
             endpoint = consumer.endpoint(endpoint_id)
             if endpoint is None:
-                return Holder.STRANGER
+                return Holder.GONE if row else Holder.STRANGER
             return Holder.GONE if endpoint.state.asks_for_no_dns else Holder.LIVE
 
         return ConsumerZones(consumer.hosted_zones, self.public_dns, self.autopilot, self.mode, holder_of, self.clock)
