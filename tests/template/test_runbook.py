@@ -18,6 +18,7 @@ RUNBOOK = (PROJECT / "docs/runbook.md").read_text()
 BLOCKS = re.findall(r"^ *```(\w*)\n(.*?)^ *```$", RUNBOOK, re.DOTALL | re.MULTILINE)
 COMMANDS = [text for language, text in BLOCKS if not language]
 ALARMS = dict(re.findall(r"^### (\w+Alarm)\n(.*?)(?=^##)", RUNBOOK, re.DOTALL | re.MULTILINE))
+UNINSTALL = RUNBOOK.partition("## Uninstall\n")[2].partition("\n## ")[0]
 OURS = [line.strip() for commands in COMMANDS for line in commands.splitlines() if "python -m autopilot" in line]
 
 
@@ -53,3 +54,30 @@ def test_our_own_commands_have_the_arguments_that_they_are_given(line: str) -> N
     words = shlex.split(line, comments=True)
 
     parser().parse_args(words[words.index("autopilot") + 1 :])
+
+
+def test_the_logs_that_are_read_are_those_of_the_functions() -> None:
+    groups = {group["LogGroupName"]["Fn::Sub"] for group in of_type("AWS::Logs::LogGroup").values()}
+    named = re.findall(r'aws logs tail "([^"]+)"', RUNBOOK)
+
+    assert {name.replace("$STACK", "${AWS::StackName}") for name in named} <= groups
+    (shown,) = re.findall(r"^The logs are (.*?), in JSON", RUNBOOK, re.MULTILINE)
+    assert {f"/aws/lambda/${{AWS::StackName}}/{name}" for name in re.findall(r"`([a-z-]+)`", shown)} == groups
+
+
+def test_the_words_that_logs_are_searched_for_are_logged() -> None:
+    code = "".join(path.read_text() for path in (PROJECT / "layers/autopilot").rglob("*.py"))
+    words = set(re.findall(r"""--filter-pattern '"([^"]+)"'""", RUNBOOK))
+
+    assert words == {"comes again"}
+    assert all(re.search(rf"logger\.\w+\(.*{word}", code) for word in words)
+
+
+def test_the_readme_removes_by_the_commands_that_are_shown_here() -> None:
+    removes = (PROJECT / "README.md").read_text().partition("## Remove\n")[2].partition("\n## ")[0]
+    commands = re.findall(r"`((?:sam|aws|make) [^`]+)`", removes)
+
+    assert commands
+    assert "`docs/runbook.md`" in removes
+    assert "```" not in removes
+    assert all(re.search(rf"^ *{re.escape(command)}\b", UNINSTALL, re.MULTILINE) for command in commands)

@@ -4,187 +4,144 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from tests.template.templates import BOTH, PROJECT, PROVIDER, listed, of_type, target, targets
+from tests.template.terms import DEPLOYED, OBSERVING, REQUESTED, RESOURCES, WHO
 
 DOCUMENT = (PROJECT / "docs" / "security.md").read_text()
-ROLES = {
-    f"{path}: {name}": role
-    for path, template in BOTH.items()
-    for name, role in of_type("AWS::IAM::Role", template).items()
-}
-_ROW = re.compile(r"^\| (?P<actions>`[^|]+) \| (?P<resource>[^|]+) \| (?P<reason>[^|]+) \|$", re.MULTILINE)
 _TOKEN = re.compile(r"`([a-z0-9]+:[A-Za-z*]+)`")
+_DENIED = "denied when observing"
 
 
-# What the words of the second column stand for, in those of `limits`.
-WORDS = {
-    "every one": {"*"},
-    "its own log group": {"own log group"},
-    "Requests queue": {"RequestsQueue"},
-    "Requests queue and its dead letters": {"RequestsQueue", "RequestsDeadLetters"},
-    "DNS queue": {"DnsQueue"},
-    "DNS queue and its dead letters": {"DnsQueue", "DnsDeadLetters"},
-    "dead letters of the streams": {"StreamDeadLetters"},
-    "Allowlist table": {"AllowlistTable"},
-    "stream of the Allowlist table": {"AllowlistTable.StreamArn"},
-    "Ledger table": {"LedgerTable"},
-    "Ledger table and its indexes": {"LedgerTable", "${LedgerTable.Arn}/index/*"},
-    "stream of the Ledger table": {"LedgerTable.StreamArn"},
-    "Status topic": {"StatusTopic"},
-    "Alarm topic": {"AlarmTopic"},
-    "key of the topics": {"TopicsKey"},
-    "Autopilot bus": {"AutopilotBus"},
-    "the sweep": {"SweepFunction"},
-    "the provider's buses, as given": {"BusArn", "BusArn2", "BusArn3"},
-    "endpoint services of this account and Region": {"ec2:${AWS::Region}:${AWS::AccountId}:vpc-endpoint-service/*"},
-    "endpoints of this account and Region": {"ec2:${AWS::Region}:${AWS::AccountId}:vpc-endpoint/*"},
-    "VPCs of this Region, shared ones too": {"ec2:${AWS::Region}:*:vpc/*"},
-    "certificates of this Region": {"acm:${AWS::Region}:*:certificate/*"},
-    "roles called `autopilot-<this account>-…` in any account": {"iam::*:role/autopilot-${AWS::AccountId}-*"},
-    "changes": {"route53:::change/*"},
-    "hosted zones": {"route53:::hostedzone/*"},
-    "with the tag `autopilot=enabled`": {"StringEquals aws:ResourceTag/autopilot enabled"},
-    "not with the tag `autopilot:dns=off`": {"StringNotEqualsIgnoreCase aws:ResourceTag/autopilot:dns off"},
-    "private DNS on, and no policy": {
-        "BoolIfExists ec2:Attribute/PrivateDnsEnabled true",
-        "Null ec2:Attribute/PolicyDocument true",
-        "Null ec2:Attribute/ResetPolicy true",
-    },
-    "with a VPC of `AllowedVpcs` only": {
-        "Null route53:VPCs false",
-        "ForAllValues:StringLike route53:VPCs of AllowedVpcs",
-    },
-    "with any VPC": {"Null route53:VPCs false", "ForAllValues:StringLike route53:VPCs VPCId=*,VPCRegion=*"},
-    "names of `AllowedRecordNames` only": {
-        "Null route53:ChangeResourceRecordSetsNormalizedRecordNames false",
-        "ForAllValues:StringLike route53:ChangeResourceRecordSetsNormalizedRecordNames of AllowedRecordNames",
-        # Any that there is.
-        "Null route53:ChangeResourceRecordSetsActions false",
-        "ForAllValues:StringEquals route53:ChangeResourceRecordSetsActions CREATE UPSERT DELETE",
-    },
-    "types CNAME, A and AAAA only": {
-        "Null route53:ChangeResourceRecordSetsRecordTypes false",
-        "ForAllValues:StringEquals route53:ChangeResourceRecordSetsRecordTypes CNAME A AAAA",
-    },
-    "the role in `OrganizationsRoleArn`, only if given": {"OrganizationsRoleArn", "if HasOrganizationsRole"},
-    "only with `OrganizationId` and no role for it": {"if AsksOrganizations"},
-    "only with `ManagePermissions`": {"if ManagesPermissions"},
-    "only with `AllowPrivateDns`": {"if AllowsPrivateDns"},
-    "denied when observing": {"denied if Observing"},
-}
-_WORD = re.compile("|".join(map(re.escape, sorted(WORDS, key=len, reverse=True))))
+class Permission(NamedTuple):
+    """One action on one resource, as a policy of one resource of a template gives or denies it."""
+
+    of: str
+    effect: str
+    who: str  # whom a resource's policy or a trust admits; null in a role's own policies
+    action: str
+    resource: str
+    conditions: frozenset[str]
 
 
-def limits(role: str) -> dict[str, set[str]]:
-    """How far each action that a role may have goes: resources, IAM's conditions, and the template's own."""
-    found: defaultdict[str, set[str]] = defaultdict(set)
-    for condition, statement in conditional_statements(ROLES[role]):
-        is_denied = statement["Effect"] == "Deny"
-        facts = {f"denied if {condition}"} if is_denied else {f"if {condition}"} if condition else set()
-        if not is_denied:
-            own = f"{role.split(': ')[1].removesuffix('Role')}Logs"
-            resources = {named(resource) for resource in listed(statement["Resource"])}
-            facts |= {"own log group" if resource == own else resource for resource in resources}
-            facts |= {
-                f"{operator} {key} {value_of(value)}"
-                for operator, keys in statement.get("Condition", {}).items()
-                for key, value in keys.items()
-            }
-        for action in listed(statement["Action"]):
-            found[action] |= facts
-    return dict(found)
+def text(node: Any) -> str:
+    """A part of a template in a form that can be compared and kept in a set."""
+    return json.dumps(node, sort_keys=True)
 
 
-def conditional_statements(role: Any) -> Iterator[tuple[str | None, Any]]:
-    """The statements of a role's policies, each with the template's condition that it is there for."""
-    for given in role["Policies"]:
-        condition, policy = given["Fn::If"][:2] if "Fn::If" in given else (None, given)
-        for statement in policy["PolicyDocument"]["Statement"]:
-            if "Fn::If" in statement:
-                inner, yes, no = statement["Fn::If"]
-                yield from ((name, one) for name, one in ((inner, yes), (f"not {inner}", no)) if "Effect" in one)
-            else:
-                yield condition, statement
+def requested(block: dict[str, dict[str, Any]]) -> set[str]:
+    """What a Condition of IAM asks for, key by key; the order of a key's values is none."""
+    return {
+        f"{operator} {key}: {sorted(map(text, listed(value)))}"
+        for operator, keys in block.items()
+        for key, value in keys.items()
+    }
 
 
-def named(resource: Any) -> str:
-    """A resource by its logical id, or an ARN without its beginning."""
-    match resource:
-        case {"Fn::GetAtt": [name, "Arn"]} | {"Ref": name} | {"Fn::If": [_, {"Ref": name}, _]}:
-            return str(name)
-        case {"Fn::GetAtt": [name, attribute]}:
-            return f"{name}.{attribute}"
-        case {"Fn::Sub": str(arn)}:
-            return arn.removeprefix("arn:${AWS::Partition}:")
-        case _:
-            return str(resource)
+# What the templates give
 
 
-def value_of(value: Any) -> str:
-    """The literals of a condition, or the parameter that it comes from."""
-    parameters = re.findall(r'"Ref": "(\w+)"', json.dumps(value))
-    return f"of {parameters[0]}" if parameters else " ".join(listed(value))
-
-
-def documented(role: str) -> dict[str, str]:
-    """The second column of each action in the table under the heading of a role."""
-    (section,) = re.findall(rf"^### {re.escape(role)}$(.*?)(?=^##|\Z)", DOCUMENT, re.MULTILINE | re.DOTALL)
-    rows = [(row["resource"], _TOKEN.findall(row["actions"])) for row in _ROW.finditer(section)]
-    return {action: resource for resource, actions in rows for action in actions}
-
-
-def every_statement(node: Any) -> Iterator[Any]:
-    """The statements of all policies, those of resources and trusts too."""
+def spelled_out(node: Any, conditions: dict[str, Any]) -> Any:
+    """A part of a template with its conditions' definitions in place of their names."""
     match node:
-        case {"Effect": _, "Action": _}:
-            yield node
+        case {"Condition": str(name), **others} if not others:
+            return spelled_out(conditions[name], conditions)
+        case {"Fn::If": [str(name), *branches]}:
+            return {"Fn::If": [spelled_out(one, conditions) for one in ({"Condition": name}, *branches)]}
         case dict():
-            for inner in node.values():
-                yield from every_statement(inner)
+            return {key: spelled_out(value, conditions) for key, value in node.items()}
+        case list():
+            return [spelled_out(one, conditions) for one in node]
+    return node
+
+
+def statements(node: Any, *deployed: str) -> Iterator[tuple[Any, tuple[str, ...]]]:
+    """Every statement of every policy inside, with what must be so at deployment."""
+    match node:
+        case {"Effect": _}:
+            yield node, deployed
+        case {"FunctionName": {"Ref": function}, "Action": action, "Principal": service, "SourceArn": source, **others}:
+            assert not others
+            invokes = {"Effect": "Allow", "Principal": {"Service": service}, "Action": action}
+            on = {"Resource": {"Fn::GetAtt": [function, "Arn"]}, "Condition": {"ArnEquals": {"aws:SourceArn": source}}}
+            yield invokes | on, deployed
+        case {"Fn::If": [condition, then, otherwise]}:
+            yield from statements(then, *deployed, text(condition))
+            yield from statements(otherwise, *deployed, text({"Fn::Not": [condition]}))
+        case dict():
+            yield from statements(list(node.values()), *deployed)
         case list():
             for inner in node:
-                yield from every_statement(inner)
+                yield from statements(inner, *deployed)
 
 
-def keys_of_conditions() -> set[str]:
-    found = {
-        key
-        for template in BOTH.values()
-        for statement in every_statement(template)
-        for keys in statement.get("Condition", {}).values()
-        for key in keys
-    }
-    return {key.partition("/")[0] for key in found}
+def given() -> Iterator[Permission]:
+    for path, template in BOTH.items():
+        for name, resource in template["Resources"].items():
+            made = [{"Condition": resource["Condition"]}] if "Condition" in resource else []
+            deployed = map(text, spelled_out(made, template["Conditions"]))
+            properties = spelled_out(resource["Properties"], template["Conditions"])
+            for statement, besides in statements(properties, *deployed):
+                assert statement.keys() <= {"Effect", "Principal", "Action", "Resource", "Condition"}, name
+                conditions = frozenset({*besides, *requested(statement.get("Condition", {}))})
+                who = text(statement.get("Principal"))
+                for action in listed(statement["Action"]):
+                    for one in listed(statement.get("Resource")):
+                        yield Permission(f"{path}: {name}", statement["Effect"], who, action, text(one), conditions)
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_the_document_says_of_exactly_the_actions_of_each_role_how_far_they_go(role: str) -> None:
-    said = {
-        action: set[str]().union(*(WORDS[word] for word in _WORD.findall(text)))
-        for action, text in documented(role).items()
-    }
-
-    assert said == limits(role)
+# What the document says
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_it_says_so_in_words_that_are_known_here(role: str) -> None:
-    assert {text for text in documented(role).values() if _WORD.sub("", text).strip(",; ")} == set()
+def said(of: str, who: Any, actions: str, cell: str) -> Iterator[Permission]:
+    resources, *terms = re.sub(r" \([^)]+\)", "", cell).split("; ")
+    conditions = {text(DEPLOYED[term]) for term in terms if term in DEPLOYED}
+    for term in terms:
+        if term not in DEPLOYED and term != _DENIED:
+            conditions |= requested(REQUESTED[term])
+    for action in _TOKEN.findall(actions):
+        for resource in resources.split(", "):
+            for one in listed(RESOURCES[resource]):
+                yield Permission(of, "Allow", text(who), action, text(one), frozenset(conditions))
+        if _DENIED in terms:
+            yield Permission(of, "Deny", text(who), action, text("*"), frozenset({text(OBSERVING)}))
 
 
-def test_the_document_names_every_action_of_both_templates_and_no_other() -> None:
-    actions = {
-        action for template in BOTH.values() for one in every_statement(template) for action in listed(one["Action"])
-    }
-    actions |= {permission["Action"] for permission in of_type("AWS::Lambda::Permission").values()}
+def documented() -> Iterator[Permission]:
+    for path, name, section in re.findall(r"^### ([a-z/]+\.yaml)(?:: (\w+))?$(.*?)(?=^##)", DOCUMENT, re.M | re.S):
+        for row in re.findall(r"^\| (.*`.*) \|$", section, re.MULTILINE):
+            match row.split(" | "):
+                case [actions, cell, _]:
+                    yield from said(f"{path}: {name}", None, actions, cell)
+                case [names, who, actions, cell]:
+                    for one in names.split(", "):
+                        yield from said(f"{path}: {one}", WHO[who], actions, cell)
 
-    assert set(_TOKEN.findall(DOCUMENT)) - keys_of_conditions() == actions
+
+GIVEN, DOCUMENTED = list(given()), list(documented())
+
+
+@pytest.mark.parametrize("of", sorted({one.of for one in GIVEN + DOCUMENTED}))
+def test_the_document_says_all_that_a_resource_gives_on_what_and_when(of: str) -> None:
+    assert {one for one in DOCUMENTED if one.of == of} == {one for one in GIVEN if one.of == of}
+
+
+def test_the_document_says_nothing_twice() -> None:
+    assert len(DOCUMENTED) == len(set(DOCUMENTED))
+
+
+def test_every_term_that_is_defined_is_used() -> None:
+    assert [term for term in (*DEPLOYED, *REQUESTED, *RESOURCES, *WHO) if term not in DOCUMENT] == []
+
+
+def test_the_document_names_no_action_that_nobody_has() -> None:
+    keys = {key for block in REQUESTED.values() for asked in block.values() for key in asked}
+
+    assert set(_TOKEN.findall(DOCUMENT)) - {key.partition("/")[0] for key in keys} == {one.action for one in GIVEN}
 
 
 # What it says of who may write where
