@@ -35,7 +35,7 @@ def test_whatever_is_shown_or_watched_is_measured_and_nothing_else(story: Story)
     story.sweep()
     story.allowlist(STRANGER, "reject")
     wait_for("REJECTED", lambda: story.mail_about("REJECTED", held))
-    story.allowlist(STRANGER)
+    allow_and_follow(story)
     kept = unseen(story, NOTIFICATIONS_ALONE)
     wait_for("CONNECTED", lambda: story.mail_about("CONNECTED", kept))
     story.forget(STRANGER)
@@ -63,7 +63,8 @@ def test_whatever_is_shown_or_watched_is_measured_and_nothing_else(story: Story)
 
 
 def standing_before(story: Story) -> None:
-    """A service that is handed over with a connection that a person accepted."""
+    """A service that is handed over with a connection that a person accepted, and that only the sweep tells of."""
+    story.aws.switch(**NOTHING)
     state, ec2 = story.aws.state, story.aws.client("ec2", PROVIDER)
     made = ec2.create_vpc_endpoint_service_configuration(NetworkLoadBalancerArns=[state.load_balancer_arn])
     service = made["ServiceConfiguration"]
@@ -78,6 +79,19 @@ def standing_before(story: Story) -> None:
     ec2.accept_vpc_endpoint_connections(ServiceId=service["ServiceId"], VpcEndpointIds=endpoint_ids)
     ec2.create_tags(Resources=[service["ServiceId"]], Tags=[{"Key": "autopilot", "Value": "enabled"}])
     story.sweep()
+    story.aws.switch(**dict.fromkeys(NOTHING, "on"))
+
+
+def allow_and_follow(story: Story) -> None:
+    """An entry for the stranger, whose requests are looked for once, before any that is made later."""
+
+    def looks() -> int:
+        role, action = "SweepRole", "ec2:DescribeVpcEndpointConnections"
+        return sum(role in one.principal_role and one.action == action for one in story.aws.decisions())
+
+    before = looks()
+    story.allowlist(STRANGER)
+    wait_for("the look", lambda: looks() > before)
 
 
 def unseen(story: Story, switches: dict[str, str], account: str = STRANGER) -> str:
