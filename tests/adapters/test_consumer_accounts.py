@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from autopilot.aws.consumer_accounts import AwsConsumerAccounts
+from autopilot.aws.consumer_accounts import AwsConsumerAccount, AwsConsumerAccounts
 from autopilot.domain.connection import AwsState, DnsEntry, NetworkInterface
 from autopilot.domain.dns_plan import Autopilot
 from autopilot.domain.failures import NoConsumerRole
@@ -180,6 +180,30 @@ def test_the_endpoints_security_groups_are_seen_with_their_inbound_rules(
 
     assert endpoint is not None
     assert account.network(endpoint).groups == (SecurityGroup(group_id, (InboundRule("tcp", 8443, 8443),)),)
+
+
+def test_looking_around_an_endpoint_takes_the_calls_that_storms_count(
+    consumers: ConsumerAccounts, landscape: Landscape, around: Around, fake: FakeAutopilot
+) -> None:
+    vpc = landscape.new_vpc(CONSUMER)
+    ref, group_id = landscape.endpoint(landscape.service(), vpc), around.group(vpc.vpc_id, 443)
+    landscape.ec2(CONSUMER, "ModifyVpcEndpoint", VpcEndpointId=ref.endpoint_id, AddSecurityGroupIds=[group_id])
+    account, made = consumers.enter(CONSUMER, REGION), fake.calls.made
+    endpoint = account.endpoint(ref.endpoint_id)
+    made.clear()
+    if isinstance(account, AwsConsumerAccount):
+        account.ec2.meta.events.register("before-call.ec2", lambda model, **_: made.append(model.name))
+
+    assert endpoint is not None
+    account.network(endpoint)
+    assert sorted(made) == [
+        "DescribeNetworkInterfaces",
+        "DescribeSecurityGroups",
+        "DescribeSubnets",
+        "DescribeVpcAttribute",
+        "DescribeVpcAttribute",
+        "DescribeVpcs",
+    ]
 
 
 def test_a_vpc_says_itself_whose_names_it_takes(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,9 +15,12 @@ from autopilot.domain.names import Name
 from autopilot.use_cases.ports import EndpointServices
 from tests.adapters import real
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, FakeAutopilot
+from tests.fakes.aws_model import Client
 from tests.fakes.clock import Clock
+from tests.fakes.endpoint_services import ServicesOfACopy
 from tests.fakes.landscape import CONSUMER, PROVIDER, REGION, STRANGER, ZONE, Landscape
 from tests.local_aws.moto_door import client, session
+from tests.local_aws.privatelink import Caller
 
 
 @pytest.fixture
@@ -67,19 +71,28 @@ def test_a_tag_taken_away_is_noticed_within_a_minute(
     assert (before.managed, after.managed) == (True, False)
 
 
-def test_who_writes_names_reads_the_tags_as_they_are_now(
-    services: EndpointServices, landscape: Landscape, clock: Clock, is_real: bool
+@pytest.mark.parametrize(("told", "seconds"), [((), 60), ((timedelta(seconds=5),), 5)])
+def test_a_copy_works_with_the_services_that_it_has_read_for_so_long_and_no_longer(
+    landscape: Landscape, fake: FakeAutopilot, clock: Clock, is_real: bool, told: Sequence[timedelta], seconds: int
 ) -> None:
-    fresh = Ec2EndpointServices(client("ec2", PROVIDER), clock, timedelta(seconds=5)) if is_real else services
-    service_id = landscape.service()
-    before = fresh.find(service_id)
-    landscape.tag(service_id, autopilot_records="ledger")
-    clock.advance(5)
-    after = fresh.find(service_id)
+    model = Client(fake.aws.privatelink, Caller(PROVIDER, REGION), fake.calls)
+    copy = (
+        Ec2EndpointServices(client("ec2", PROVIDER), clock, *told) if is_real else ServicesOfACopy(model, clock, *told)
+    )
+    first, second = landscape.service(), landscape.service()
 
-    assert before is not None
-    assert after is not None
-    assert before.names != after.names
+    def declared() -> list[Sequence[Name]]:
+        return [service.names for service in map(copy.find, (first, second)) if service]
+
+    before = declared()
+    landscape.tag(second, autopilot_records="ledger")
+    clock.advance(seconds - 1)
+    assert declared() == before
+    clock.advance(1)
+    assert declared() == [before[0], (Name(f"ledger.{ZONE}", ZONE),)]
+    landscape.tag(first, autopilot_records="ledger")
+    copy.all()
+    assert declared() == [(Name(f"ledger.{ZONE}", ZONE),)] * 2
 
 
 def test_a_connection_has_its_owner_state_and_time_from_the_api(

@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from autopilot.aws.memory import Memory
 from autopilot.domain.connection import AwsState, Connection, ConnectionRef
 from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.service import EndpointService
@@ -112,17 +111,26 @@ class FakeEndpointServices:
 
 
 class ServicesOfACopy(FakeEndpointServices):
-    """One copy of a function: it remembers the services for a minute, as `Ec2EndpointServices` does."""
+    """One copy of a function: `find` answers from a list no older than fresh_for, as `Ec2EndpointServices` does.
 
-    def __init__(self, ec2: Client, clock: Callable[[], datetime]) -> None:
+    What could not be worked with is read at each call, where the adapter waits five seconds.
+    """
+
+    def __init__(self, ec2: Client, clock: Callable[[], datetime], fresh_for: timedelta = timedelta(minutes=1)) -> None:
         super().__init__(ec2)
-        self._memory = Memory[str, EndpointService](clock, 1)
+        self._clock, self._fresh_for = clock, fresh_for
+        self._known: Sequence[EndpointService] = ()
+        self._read_at: datetime | None = None
+
+    def all(self) -> Sequence[EndpointService]:
+        self._known, self._read_at = super().all(), self._clock()
+        return self._known
 
     def find(self, service_id: str) -> EndpointService | None:
-        known = self._memory.get(service_id)
-        if known is None and (known := super().find(service_id)):
-            self._memory.keep(service_id, known, timedelta(minutes=1))
-        return known
+        is_fresh = self._read_at is not None and self._clock() - self._read_at < self._fresh_for
+        known = next((service for service in self._known if service.service_id == service_id), None)
+        is_workable = known is not None and known.managed and known.problem is None
+        return known if is_fresh and is_workable else super().find(service_id)
 
 
 def _principals(accounts: Collection[str]) -> list[str]:
