@@ -13,11 +13,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import batched, count
 
 from autopilot.domain.connection import ConnectionRef, Status
 from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.wake_up import WakeUp
+from functions.converge_dns import handler as converge_dns
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, SECONDS_TO_INSYNC, FakeAutopilot, event
 from tests.fakes.aws_model import Client
 from tests.fakes.calls import Calls
@@ -55,6 +57,9 @@ _MOST_ATTEMPTS = {**dict.fromkeys(CONSUMERS_CALLS, 3)}
 _USUAL_ATTEMPTS = 5
 _BATCH, _RECORDS = 10, 100
 DECIDING = 5
+# How long a copy of each function works with the services that it has read.
+_FRESH_FOR = {DECIDE: timedelta(minutes=1), CONVERGE: converge_dns.FRESH_FOR, SWEEP: timedelta(minutes=1)}
+_GROUP = "sg-0123456789abcdef0"
 AWS_SECONDS = SECONDS_TO_AVAILABLE + SECONDS_TO_INSYNC
 _REPORT_SECONDS, _SWEEP_SECONDS = 30, 300
 _MESSAGE_SECONDS = 0.05
@@ -187,7 +192,9 @@ class Storm:
         self._free = {name: [(began, copy) for copy in range(number)] for name, number in copies.items()}
         ec2 = Client(self.autopilot.aws.privatelink, Caller(PROVIDER, REGION), self.calls)
         self._services = {
-            (name, copy): ServicesOfACopy(ec2, clock) for name, number in copies.items() for copy in range(number)
+            (name, copy): ServicesOfACopy(ec2, clock, _FRESH_FOR[name])
+            for name, number in {**copies, SWEEP: 1}.items()
+            for copy in range(number)
         }
         self._at(began + _REPORT_SECONDS, self._report)
         self._at(began + _SWEEP_SECONDS, self._sweep)
@@ -204,6 +211,9 @@ class Storm:
         owners = [accounts[number % self.accounts] for number in range(self.connections)]
         refs = [self.autopilot.aws.endpoint(service, self.autopilot.aws.new_vpc(owner)) for owner in owners]
         for ref, owner in zip(refs, owners, strict=True):
+            # EC2 gives every endpoint a security group, the VPC's own if no other.
+            group = {"VpcEndpointId": ref.endpoint_id, "AddSecurityGroupIds": [_GROUP]}
+            self.autopilot.aws.ec2(owner, "ModifyVpcEndpoint", **group)
             self.queues[DECIDE].put(Message(event(ref, owner), self.clock.seconds()))
         self.calls.counts.clear()
         return refs
@@ -271,6 +281,7 @@ class Storm:
 
     def _sweep(self) -> None:
         self._at(self.clock.seconds() + _SWEEP_SECONDS, self._sweep)
+        self.autopilot.services = self._services[SWEEP, 0]
         self.autopilot.sweep()
 
     # What came of it
@@ -314,7 +325,7 @@ def allowed_seconds(alone: Outcome, connections: int, accounts: int) -> float:
 
 
 STORMS = (("1,000 accounts", 1000, 1000), ("500 VPCs of one account", 500, 1))
-COPIES = (2, 5, 10, 20, 25, 50)
+COPIES = (2, 5, 10, 20, 28, 50)
 
 
 def alone_line(alone: Outcome) -> str:

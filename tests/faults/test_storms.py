@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import botocore.session
 import pytest
 
-from tests.faults.storm import DECIDING, STORMS, Outcome, Storm, allowed_seconds, alone_line, table_row
-from tests.faults.token_buckets import ACCEPT, Limit, TokenBucket
+from tests.faults.storm import DECIDING, ROUTE_53_CALLS, STORMS, Outcome, Storm, allowed_seconds, alone_line, table_row
+from tests.faults.token_buckets import ACCEPT, CONSUMERS_EC2, LIMITS, PROVIDERS_EC2, Limit, TokenBucket
 from tests.template.templates import PROJECT, PROVIDER, of_type
 
 # What the template has.
@@ -15,7 +16,7 @@ MOST_MAILS_A_SECOND = 10
 MOST_SECONDS = {(1000, 1000): 4 * 60, (500, 1): 13 * 60}
 # A connection, of EC2 in the provider's account and in the consumer's, and of Route 53. In one account's storm that
 # account is busy: what is put back looks around anew.
-MOST_CALLS = {(1, 1): (25, 10, 11), (1000, 1000): (1.5, 10, 11), (500, 1): (5, 18, 12)}
+MOST_CALLS = {(1, 1): (25, 11, 11), (1000, 1000): (2, 10, 10), (500, 1): (7, 19, 12)}
 CAPACITY = (PROJECT / "docs" / "capacity.md").read_text()
 # Of the sweep's own, see sweep.py.
 MOST_WAITING = 1000
@@ -57,6 +58,17 @@ def test_calls_are_bounded_whatever_the_storm(storm: tuple[int, int, Outcome], a
         assert found.providers_ec2_per_connection <= providers
         assert found.consumers_ec2_per_connection <= consumers
         assert found.route_53_per_connection <= route_53
+
+
+def test_every_call_of_ec2_and_route_53_is_counted_and_has_a_bucket(storm: tuple[int, int, Outcome]) -> None:
+    *_, outcome = storm
+
+    def made(service: str) -> set[str]:
+        return outcome.counts.keys() & set(botocore.session.get_session().get_service_model(service).operation_names)
+
+    assert made("ec2") <= PROVIDERS_EC2 | CONSUMERS_EC2 <= LIMITS.keys()
+    assert made("ec2") >= CONSUMERS_EC2
+    assert made("route53") <= ROUTE_53_CALLS
 
 
 def test_the_document_has_what_is_found(storm: tuple[int, int, Outcome], alone: Outcome) -> None:

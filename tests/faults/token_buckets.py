@@ -1,8 +1,9 @@
 """AWS's throttling: a bucket of tokens an account and action, filled at a steady rate.
 
-Route 53's are published (https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html). EC2's for
-these actions are not: assumed are the ones of actions that are not named
-(https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html), for reading and for writing.
+Route 53's are published (https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html), and so are
+EC2's for kinds of actions (https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html): 100 calls and 20 a
+second to read, half of that to list without a filter or a page's size, 50 calls and 5 a second to write. Of which kind
+each action is, is assumed. The page gives some actions smaller buckets of their own; these are taken to have none.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ class Limit:
 
 
 ROUTE_53 = "every call of Route 53"
-# EC2's, as far as a connection on its way to `ready` asks for them.
-PROVIDERS_EC2 = {ACCEPT, LIST, "DescribeVpcEndpointServiceConfigurations"}
+# EC2's, as far as connections on their way to `ready` ask for them, and the sweeps meanwhile.
+SERVICES, NOTIFY = "DescribeVpcEndpointServiceConfigurations", "CreateVpcEndpointConnectionNotification"
+PROVIDERS_EC2 = {ACCEPT, LIST, SERVICES, NOTIFY, "DescribeVpcEndpointConnectionNotifications"}
 CONSUMERS_EC2 = {
     *("DescribeVpcEndpoints", "DescribeVpcs", "DescribeVpcAttribute"),
     *("DescribeNetworkInterfaces", "DescribeSubnets", "DescribeSecurityGroups"),
@@ -36,7 +38,8 @@ LIMITS = {
     "CreateHostedZone": Limit(2, 40),
     "DeleteHostedZone": Limit(5, 40),
     **dict.fromkeys(PROVIDERS_EC2 | CONSUMERS_EC2, Limit(20, 100)),
-    ACCEPT: Limit(5, 50),
+    SERVICES: Limit(10, 50),
+    **dict.fromkeys((ACCEPT, NOTIFY), Limit(5, 50)),
 }
 
 
