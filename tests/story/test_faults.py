@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from email.message import EmailMessage
 
 import pytest
 
@@ -77,18 +78,16 @@ def test_or_each_event_comes_twice(story: Story) -> None:
     finally:
         story.aws.switch(events="on")
 
-    told = [str(mail["Subject"]) for mail in story.aws.mail() if endpoint_id in mail.get_content()]
-    assert sum("READY" in subject for subject in told) == sum("RETIRED" in subject for subject in told) == 1
+    subjects = [str(mail["Subject"]) for mail in story.aws.mail() if endpoint_id in mail.get_content()]
+    assert sum("READY" in subject for subject in subjects) == sum("RETIRED" in subject for subject in subjects) == 1
 
 
 def assert_told_from_its_beginning_to_its_end(story: Story) -> str:
     endpoint_id = story.create_endpoint()
-    look_soon(story, lambda: story.mail_about("READY", endpoint_id))
-    ready = wait_for("READY", lambda: story.mail_about("READY", endpoint_id))
+    ready = told("READY", story, endpoint_id)
     target = story.cname()
     story.delete_endpoint(endpoint_id)
-    look_soon(story, lambda: story.mail_about("RETIRED", endpoint_id))
-    wait_for("RETIRED", lambda: story.mail_about("RETIRED", endpoint_id))
+    told("RETIRED", story, endpoint_id)
 
     assert story.aws.unbroken() == {}, "the call was never made"
     assert target
@@ -100,10 +99,11 @@ def assert_told_from_its_beginning_to_its_end(story: Story) -> str:
     return endpoint_id
 
 
-def look_soon(story: Story, is_told: Callable[[], object]) -> None:
-    """Sweep once all has gone wrong that was to: what died with its process waits for minutes else."""
-    wait_for("the fault", lambda: story.aws.unbroken() == {} or is_told())
+def told(status: str, story: Story, endpoint_id: str) -> EmailMessage:
+    """The e-mail. A sweep comes once all has gone wrong that was to: what died with its process else waits long."""
+    wait_for("the fault", lambda: story.aws.unbroken() == {} or story.mail_about(status, endpoint_id))
     story.sweep()
+    return wait_for(status, lambda: story.mail_about(status, endpoint_id))
 
 
 @pytest.mark.parametrize("fault", ["before", "after", "unanswered", "killed"])
@@ -111,8 +111,7 @@ def test_a_request_is_rejected_although_the_call_goes_wrong(story: Story, fault:
     story.allowlist(STRANGER, "reject")
     story.aws.break_call("RejectVpcEndpointConnections", fault)
     endpoint_id = story.create_endpoint(STRANGER)
-    look_soon(story, lambda: story.mail_about("REJECTED", endpoint_id))
-    wait_for("REJECTED", lambda: story.mail_about("REJECTED", endpoint_id))
+    told("REJECTED", story, endpoint_id)
     state = story.connection_state(endpoint_id)
     story.delete_endpoint(endpoint_id, STRANGER)
     wait_for("RETIRED", lambda: story.mail_about("RETIRED", endpoint_id))

@@ -104,7 +104,7 @@ def change_of(before: LedgerRow | None, after: LedgerRow) -> StatusChange | None
     if after.reminders > old_reminders:
         return StatusChange(after, old_status, is_reminder=True)
     if before and after.repeats > before.repeats and is_untold(after):
-        return StatusChange(after, _told_as(after.told))
+        return StatusChange(after, _TOLD_AS.get(word_of(after.told)))
     was_disconnected = before is not None and is_disconnected(after) and not is_disconnected(before)
     was_refused = _is_refused(after) and (before is None or before.acceptance.refusal != after.acceptance.refusal)
     # The e-mail said that nobody need act, as it would be tried again; now somebody must.
@@ -139,10 +139,6 @@ def is_untold(row: LedgerRow) -> bool:
 
 _DISCONNECTED, _REFUSED = "disconnected", "refused"
 _TOLD_AS = {status.value: status for status in Status} | {_DISCONNECTED: Status.REVOKED, _REFUSED: Status.REJECTED}
-
-
-def _told_as(told: str) -> Status | None:
-    return _TOLD_AS.get(word_of(told))
 
 
 def _details(row: LedgerRow) -> str:

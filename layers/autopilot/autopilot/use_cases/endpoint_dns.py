@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -27,6 +27,8 @@ from autopilot.use_cases.service_names import ServiceNames
 logger = Logger(child=True)
 
 NO_NAMES = "no names are declared for the service, so none were written"
+# What a facet no longer knows of once everything of the endpoint was taken away.
+_LET_GO: Mapping[str, object] = {"change_ids": (), "leaving": (), "checks": (), "associating": ()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,8 @@ class EndpointDns:
         # Also where nothing is left to remove: a run may have died just after it removed the name.
         self._wake_waiting(look)
         what = ", ".join(done) or "there was no DNS of ours to remove"
-        facts: dict[str, object] = {"change_ids": (), "leaving": (), "checks": ()}
-        facts |= {"also_vpcs": still_served, "associating": ()}
-        if still_served:
-            return self.facet(look, Dns.BLOCKED, f"the endpoint is {look.gone.state}; {what}", **facts)
-        return self.facet(look, Dns.ABSENT, f"the endpoint is {look.gone.state}; {what}", **facts)
+        value = Dns.BLOCKED if still_served else Dns.ABSENT
+        return self.facet(look, value, f"the endpoint is {look.gone.state}; {what}", also_vpcs=still_served, **_LET_GO)
 
     def facet(self, look: DnsLook, value: Dns, reason: str, **facts: object) -> DnsFacet:
         """The facet to write; in observe mode the old one, with what was found."""
@@ -297,9 +296,8 @@ class EndpointDns:
         if done:
             self._wake_waiting(look)
         reason = ", ".join([f"the endpoint's own tag {DNS_TAG}=off declines names", *done])
-        facts: dict[str, object] = {"zones": (), "records": (), "leaving": (), "change_ids": (), "checks": ()}
-        facts |= {"also_vpcs": still_served, "associating": ()}
-        return self.facet(look, Dns.DECLINED, reason, vpc_id=endpoint.vpc_id, **facts)
+        facts: dict[str, object] = {**_LET_GO, "vpc_id": endpoint.vpc_id, "zones": (), "records": ()}
+        return self.facet(look, Dns.DECLINED, reason, also_vpcs=still_served, **facts)
 
     def _also(
         self,
