@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from autopilot.domain.dns_plan import Record
+from autopilot.domain.names import is_within
 from autopilot.domain.public_suffix import is_registrable
-from autopilot.domain.shadowing import ZoneInVpc, hidden_records, is_within, wider_zone, zone_that_answers
+from autopilot.domain.shadowing import ZoneInVpc, hidden_records, wider_zone, zone_that_answers
 from tests.events import CONSUMER
 from tests.unit.examples import ZONE
 

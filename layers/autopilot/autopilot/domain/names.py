@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII | re.IGNORECASE)
@@ -37,6 +38,23 @@ def parse_names(zone: str, records: str) -> tuple[Name, ...]:
     if not _is_name(apex) or "." not in apex:
         raise MalformedName(f"zone {zone!r} is no domain name; expected one like 'payments.example.com'")
     return tuple(dict.fromkeys(_name(record, apex.lower()) for record in records.split()))
+
+
+def is_within(name: str, zone: str) -> bool:
+    """Whether a name is in the domain of a zone, the zone's own name included. A wildcard is where it stands."""
+    place = name.removeprefix("*.")
+    return place == zone or place.endswith(f".{zone}")
+
+
+def placed(names: Iterable[Name], zones: Iterable[str] = ()) -> tuple[Name, ...]:
+    """Each name once, in the most specific zone that it falls in: of its own, of the others' and of these.
+
+    In a VPC that one answers alone, whatever a wider zone says.
+    """
+    names = tuple(names)
+    every = {*zones, *(name.zone for name in names)}
+    homes = (max((zone for zone in every if is_within(name.fqdn, zone)), key=len) for name in names)
+    return tuple(dict.fromkeys(Name(name.fqdn, home) for name, home in zip(names, homes, strict=True)))
 
 
 def covers(general: str, name: str) -> bool:

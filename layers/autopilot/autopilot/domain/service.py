@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from autopilot.domain.names import MalformedName, Name, parse_names
+from autopilot.domain.names import MalformedName, Name, parse_names, placed
 
 OPT_IN_TAG = "autopilot"
 OPT_IN_VALUE = "enabled"
@@ -146,7 +146,7 @@ def _declared(tags: Mapping[str, str], private_dns_name: str) -> Declaration:
         )
     if is_native and not names and not is_certified:
         names = [Name(private_dns_name, private_dns_name)]
-    return Declaration(tuple(dict.fromkeys(names)), is_certified, is_native, allows_shadowing)
+    return Declaration(placed(names), is_certified, is_native, allows_shadowing)
 
 
 def _flag(tags: Mapping[str, str], tag: str, yes: str) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from autopilot.domain.dns_plan import Record
+from autopilot.domain.names import is_within
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +30,9 @@ class ZoneInVpc:
         return f"{self.name} ({self.zone_id}, owned by {self.owner})"
 
 
-def is_within(name: str, zone_name: str) -> bool:
-    """Whether a name is in the domain of a zone, the zone's own name included."""
-    return name == zone_name or name.endswith(f".{zone_name}")
-
-
 def zone_that_answers(name: str, zones: Iterable[ZoneInVpc]) -> ZoneInVpc | None:
-    """The most specific of these zones that a name falls in. A wildcard is in the zones of what it stands under."""
-    place = name.removeprefix("*.")
-    return max((zone for zone in zones if is_within(place, zone.name)), key=lambda zone: len(zone.name), default=None)
+    """The most specific of these zones that a name falls in."""
+    return max((zone for zone in zones if is_within(name, zone.name)), key=lambda zone: len(zone.name), default=None)
 
 
 def wider_zone(zone_name: str, zones: Sequence[ZoneInVpc]) -> ZoneInVpc | None:

@@ -20,6 +20,7 @@ from autopilot.domain.dns_plan import (
 )
 from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.mode import Mode
+from autopilot.domain.names import Name, is_within, placed
 from autopilot.domain.public_suffix import is_registrable
 from autopilot.domain.shadowing import ZoneInVpc, hidden_records, whole_domain, wider_zone, zone_that_answers
 from autopilot.use_cases.ports import HostedZones, PublicDns
@@ -42,8 +43,9 @@ _ALLOW = "tag the service autopilot:allow-shadowing=true if they may be hidden"
 class Claim:
     """What one endpoint wants of one zone of its VPC.
 
-    kept: names that it had and that stay for now. written: the names that Autopilot wrote for it, as the ledger has
-    them; any other of this endpoint is the consumer's own. None where all of them go. is_known: it wrote to a zone of
+    kept: names that it had and that stay for now. leaving: the records of those in this zone: a new one that lacked
+    them would hide them at once. written: the names that Autopilot wrote for it, as the ledger has them; any other of
+    this endpoint is the consumer's own. None where all of them go. is_known: it wrote to a zone of
     that name before. is_known_insync: a change that wrote the records was seen or is waited for. heirs: what other
     endpoints want of this zone, asked for only when a name is given up.
     """
@@ -53,6 +55,7 @@ class Claim:
     endpoint_id: str
     vpc_id: str
     kept: frozenset[str] = frozenset()
+    leaving: Sequence[Record] = ()
     written: frozenset[str] | None = None
     is_known: bool = False
     allows_shadowing: bool = False
@@ -76,6 +79,14 @@ class ZoneOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Cleared:
+    """done: what was taken out, or in observe mode would be. is_clear: nothing there leads to the endpoint now."""
+
+    done: Sequence[str]
+    is_clear: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ConsumerZones:
     """holder_of: who stands behind another endpoint that a record of our zone points to."""
 
@@ -85,6 +96,22 @@ class ConsumerZones:
     mode: Mode
     holder_of: Callable[[str], Holder]
     clock: Callable[[], datetime]
+
+    def homes(self, names: Sequence[Name], vpc_id: str, in_vpc: Sequence[ZoneInVpc]) -> tuple[Name, ...]:
+        """The names in the zones that are to hold them. in_vpc: the VPC's zones. Raises AwsCallFailed.
+
+        Where the VPC has a zone of ours that is narrower than the declared one, that one answers: the name is written
+        there. To move it out would be a gap, as no zone can be deleted before it is empty.
+        """
+        declared = {name.zone for name in names}
+        narrower = {
+            zone.name
+            for zone in in_vpc
+            if zone.name not in declared
+            and any(is_within(name.fqdn, zone.name) and is_within(zone.name, name.zone) for name in names)
+            and self._our_zone(zone, vpc_id)
+        }
+        return placed(names, narrower)
 
     def present(self, claim: Claim, in_vpc: Sequence[ZoneInVpc]) -> ZoneOutcome:
         """Make the VPC answer with the wanted records. in_vpc: its zones. Raises AwsCallFailed.
@@ -138,19 +165,20 @@ class ConsumerZones:
         *,
         heirs: Callable[[str, str], Sequence[Record]],
         kept: frozenset[str] = frozenset(),
-    ) -> tuple[str, ...]:
+        written: frozenset[str] | None = None,
+    ) -> Cleared:
         """Take the endpoint's records out of these zones of ours of this name, and each zone that is empty then.
 
-        kept: names that stay for now.
+        kept: names that stay for now. written: as of a Claim.
 
-        A name that another endpoint of the VPC waits for goes to it instead, without a gap. Returns what was done, or
-        in observe mode would be. Raises AwsCallFailed.
+        A name that another endpoint of the VPC waits for goes to it instead, without a gap. Raises AwsCallFailed.
         """
-        done: list[str] = []
-        for zone in zones:
-            if vpc_id := self.autopilot.vpc_of(zone):
-                done += self._clear(zone, Claim(zone_name, (), endpoint_id, vpc_id, kept=kept, heirs=heirs))
-        return tuple(done)
+        cleared = [
+            self._clear(zone, Claim(zone_name, (), endpoint_id, vpc_id, kept=kept, written=written, heirs=heirs))
+            for zone in zones
+            if (vpc_id := self.autopilot.vpc_of(zone))
+        ]
+        return Cleared([what for one in cleared for what in one.done], all(one.is_clear for one in cleared))
 
     def of(self, zone_names: Iterable[str], vpc_id: str | None, known: Collection[str]) -> dict[str, list[HostedZone]]:
         """Our zones by these names: the VPC's, or the whole account's where the ledger knows of no VPC.
@@ -173,12 +201,14 @@ class ConsumerZones:
         VPC does not ask it any more.
         """
         for found in in_vpc:
-            if found.name == zone_name and found.is_readable:
-                zone = self.hosted_zones.find(found.zone_id)
-                if zone and self.autopilot.owns(zone, vpc_id):
-                    return zone
+            if found.name == zone_name and (zone := self._our_zone(found, vpc_id)):
+                return zone
         every = self.hosted_zones.named(zone_name) if is_known else ()
         return min((zone for zone in every if self.autopilot.owns(zone, vpc_id)), key=lambda z: z.zone_id, default=None)
+
+    def _our_zone(self, found: ZoneInVpc, vpc_id: str) -> HostedZone | None:
+        zone = self.hosted_zones.find(found.zone_id) if found.is_readable else None
+        return zone if zone and self.autopilot.owns(zone, vpc_id) else None
 
     def _associate(self, ours: HostedZone, claim: Claim, others: Sequence[ZoneInVpc], outcome: ZoneOutcome) -> bool:
         """Somebody took our zone off the VPC: put it back, unless another one of that name has come in its place."""
@@ -222,11 +252,12 @@ class ConsumerZones:
         )
 
     def _beside(self, claim: Claim, writable: Sequence[Record], wider: ZoneInVpc, outcome: ZoneOutcome) -> list[Record]:
-        """A new zone below one that the VPC has: what of the wider one's names would answer no longer?"""
+        """What to write to a new zone below one that the VPC has, whose names there it would hide."""
+        writable = [*writable, *claim.leaving]
         names = {record.name for record in writable}
         if not wider.is_readable:
             if claim.allows_shadowing:
-                return list(writable)
+                return writable
             outcome.blocked.append(
                 f"{claim.vpc_id} has the zone {wider}, whose records cannot be read; a zone {claim.zone_name} "
                 f"would hide whatever it has there; {_ALLOW}"
@@ -234,21 +265,23 @@ class ConsumerZones:
             return []
         hidden = hidden_records(claim.zone_name, self.hosted_zones.records(wider.zone_id))
         theirs = {(record.name, record.target) for record in hidden}
-        outcome.own |= {
+        same = {
             name
             for name in names
             if all((record.name, record.target) in theirs for record in writable if record.name == name)
         }
-        lost = sorted({record.name for record in hidden} - outcome.own)
-        if names == outcome.own or (lost and not claim.allows_shadowing):
-            if names != outcome.own:
-                outcome.blocked.append(
-                    f"a zone {claim.zone_name} would hide {_first_of(lost)} of the zone {wider}; {_ALLOW}"
-                )
+        lost = sorted({record.name for record in hidden} - same)
+        is_ours = self._our_zone(wider, claim.vpc_id) is not None
+        if names == same and not is_ours:
+            outcome.own |= same
+            return []
+        if lost and (is_ours or not claim.allows_shadowing):
+            outcome.own |= same
+            fix = "those names must go first" if is_ours else _ALLOW
+            outcome.blocked.append(f"a zone {claim.zone_name} would hide {_first_of(lost)} of the zone {wider}; {fix}")
             return []
         # A zone of ours answers alone, so that it must have all the names.
-        outcome.own -= names
-        return list(writable)
+        return writable
 
     def _plan(self, claim: Claim, writable: Sequence[Record], found: Sequence[Record]) -> ZonePlan:
         theirs = {record.name for record in found if record.endpoint_id == claim.endpoint_id}
@@ -302,7 +335,7 @@ class ConsumerZones:
         except AwsCallFailed as failure:
             logger.warning(f"{failure}; the empty zone {zone.name} ({zone.zone_id}) hides the public names under it")
 
-    def _clear(self, zone: HostedZone, claim: Claim) -> list[str]:
+    def _clear(self, zone: HostedZone, claim: Claim) -> Cleared:
         found = self.hosted_zones.records(zone.zone_id)
         changes = self._plan(claim, (), found).changes
         done = [_told(change, self.mode) for change in changes]
@@ -318,11 +351,13 @@ class ConsumerZones:
                 self.hosted_zones.change(zone.zone_id, changes)
             is_empty = is_empty and self.hosted_zones.delete(zone.zone_id)
         if is_empty:
-            return [*done, f"{_REMOVED[self.mode]} zone {zone.name}"]
-        if removed and left and not any(record.endpoint_id for record in left):
+            done.append(f"{_REMOVED[self.mode]} zone {zone.name}")
+        elif removed and left and not any(record.endpoint_id for record in left):
             # Nobody comes back for it when they go.
-            return [*done, _stays(zone, left)]
-        return done
+            done.append(_stays(zone, left))
+        changed = {(change.record.name, change.record.type) for change in changes}
+        stays = any(one.endpoint_id == claim.endpoint_id and (one.name, one.type) not in changed for one in found)
+        return Cleared(done, is_clear=not stays)
 
 
 def _told(change: RecordChange, mode: Mode) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from autopilot.domain.acceptance import IN_TROUBLE, stands
 from autopilot.domain.connection import Acceptance, AwsState, Connection, Dns, LedgerRow, Status
 from autopilot.domain.mode import Mode
+from autopilot.domain.names import Name
 from autopilot.domain.review import Review
 from autopilot.domain.service import EndpointService
 
@@ -65,7 +66,7 @@ class Differences:
             case _:
                 return True
 
-    def ask_for_dns(self, names: frozenset[str] | None, connection: Connection, row: LedgerRow) -> bool:
+    def ask_for_dns(self, names: frozenset[Name] | None, connection: Connection, row: LedgerRow) -> bool:
         """names: what the service declares, or None while that cannot be read."""
         if self.mode is Mode.OBSERVE and row.dns.would:
             return False
@@ -77,7 +78,8 @@ class Differences:
             return False
         match row.dns.value:
             case Dns.PRESENT | Dns.CONSUMERS_OWN:
-                is_changed = names is not None and names != {name for name, _ in row.dns.names}
+                declared = {(name.fqdn, name.zone) for name in names or ()}
+                is_changed = names is not None and declared != set(row.dns.names)
                 return is_changed or bool(row.dns.change_ids) or self.drift.is_due(row, self.clock())
             case Dns.DECLINED:
                 return self.drift.is_due(row, self.clock())

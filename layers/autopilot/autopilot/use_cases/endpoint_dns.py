@@ -14,7 +14,7 @@ from autopilot.domain.endpoint import DNS_TAG, Endpoint, VpcRef
 from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.listener import LoadBalancer
 from autopilot.domain.mode import Mode
-from autopilot.domain.names import Name, covers
+from autopilot.domain.names import Name, covers, is_within, placed
 from autopilot.domain.path_checks import obstacles, path_warnings
 from autopilot.domain.tls import tls_warnings
 from autopilot.domain.wake_up import SeenBy, WakeUp
@@ -76,12 +76,13 @@ class EndpointDns:
             name.fqdn for name in names if any(covers(entry.name, name.fqdn) for entry in endpoint.dns_entries)
         } | native
         zoned = [name for name in names if name.fqdn not in resolved]
-        return self._in_zones(look, consumer, endpoint, zoned, wanted, facts)
+        targets = tuple(dict.fromkeys((record.name, record.target) for record in wanted))
+        return self._in_zones(look, consumer, endpoint, zoned, targets, facts)
 
     def absent(self, look: DnsLook, consumer: ConsumerAccount) -> DnsFacet:
         """The facet once nothing of ours leads to the endpoint any more. Raises AwsCallFailed."""
         known = look.known.dns
-        done, still_served = self._let_go(look, consumer)
+        done, _, still_served = self._let_go(look, consumer)
         if self.mode is Mode.OBSERVE:
             return self._observed(look, done)
         if not done and known.value is Dns.ABSENT:
@@ -113,25 +114,27 @@ class EndpointDns:
         consumer: ConsumerAccount,
         endpoint: Endpoint,
         names: Sequence[Name],
-        wanted: Sequence[Record],
+        targets: tuple[tuple[str, str], ...],
         facts: dict[str, object],
     ) -> Reached:
-        known, zones, zoned = look.known.dns, self._zones(look, consumer), {name.fqdn for name in names}
-        leaving = self._leaving(look, {record.name for record in wanted})
+        known, zones = look.known.dns, self._zones(look, consumer)
+        leaving = self._leaving(look, {name for name, _ in targets})
         look, due = self._released(look, leaving)
         kept = frozenset(moment.what for moment in leaving) - due
         in_vpc = consumer.hosted_zones.of_vpc(endpoint.vpc_id)
+        names = zones.homes(names, endpoint.vpc_id, in_vpc)
+        zone_names, fqdns = sorted({name.zone for name in names}), {name.fqdn for name in names}
+        look = self._write_down(look, endpoint, zone_names, [pair for pair in targets if pair[0] in fqdns])
         outcomes: dict[str, ZoneOutcome] = {}
-        zone_names = sorted({name.zone for name in names})
-        look = self._write_down(look, endpoint, zone_names, [record for record in wanted if record.name in zoned])
         for zone_name in zone_names:
-            fqdns = {name.fqdn for name in names if name.zone == zone_name}
+            staying = [Name(fqdn, zone_name) for fqdn in sorted(kept) if is_within(fqdn, zone_name)]
             claim = Claim(
                 zone_name,
-                [record for record in wanted if record.name in fqdns],
+                wanted_records([name for name in names if name.zone == zone_name], endpoint, self.ttl),
                 endpoint.endpoint_id,
                 endpoint.vpc_id,
                 kept=kept,
+                leaving=wanted_records(staying, endpoint, self.ttl),
                 written=frozenset(name for name, _ in known.records),
                 is_known=zone_name in known.zones,
                 allows_shadowing=look.service.allows_shadowing,
@@ -139,39 +142,41 @@ class EndpointDns:
                 heirs=self._heirs(look, consumer),
             )
             outcomes[zone_name] = zones.present(claim, in_vpc)
+        pending = self._pending(look, consumer, outcomes.values())
+        # What moves to another zone stays in the old one until every server answers with the new.
+        moving = fqdns if pending or any(one.blocked for one in outcomes.values()) else set()
         left = [zone for zone in known.zones if zone not in outcomes]
-        done = self._clear(look, consumer, left, kept)
+        done, behind = self._clear(look, consumer, left, kept | moving, written=self._written(look))
         if self.mode is Mode.OBSERVE:
             would = [text for one in outcomes.values() for text in _would(one)]
             return look, self._observed(look, [*would, *done])
         if due:
             self._wake_waiting(look)
-        targets = tuple(dict.fromkeys((record.name, record.target) for record in wanted))
         stay = tuple(pair for pair in known.records if pair[0] in kept)
         facts |= {
             "releasing": (),
             "associating": (),
-            "zones": tuple(sorted({*outcomes, *(left if kept else ())})),
+            "zones": tuple(sorted({*outcomes, *behind})),
             "records": (*targets, *stay),
             "leaving": tuple(moment for moment in leaving if moment.what in kept),
         }
         facts |= self._also(look, consumer, endpoint, outcomes, facts)
         own = {name for one in outcomes.values() for name in one.own}
         is_consumers_own = bool(targets) and all(name.fqdn in own for name in names)
-        return look, self._reached(look, consumer, list(outcomes.values()), facts, is_consumers_own=is_consumers_own)
+        return look, self._reached(look, list(outcomes.values()), pending, facts, is_consumers_own=is_consumers_own)
 
     def _write_down(
-        self, look: DnsLook, endpoint: Endpoint, zone_names: Iterable[str], records: Iterable[Record]
+        self, look: DnsLook, endpoint: Endpoint, zone_names: Iterable[str], records: Sequence[tuple[str, str]]
     ) -> DnsLook:
         """The zones and names that are about to be written, and the other VPCs that are about to be served. A run that
         dies, or is denied the second zone, would leave what nobody knows of: names that go without grace, a zone that
         hides the public ones for ever, a VPC that is served although no tag says so."""
-        known, pairs = look.known.dns, tuple(dict.fromkeys((record.name, record.target) for record in records))
+        known = look.known.dns
         refs, _ = endpoint.also_vpcs(look.owner)
         intended = replace(
             known,
             zones=tuple(sorted({*known.zones, *zone_names})),
-            records=(*known.records, *(pair for pair in pairs if pair not in known.records)),
+            records=(*known.records, *(pair for pair in records if pair not in known.records)),
             associating=tuple(sorted({*known.associating, *map(str, refs)} - set(known.also_vpcs))),
         )
         if intended == known or self.mode is Mode.OBSERVE:
@@ -181,8 +186,8 @@ class EndpointDns:
     def _reached(
         self,
         look: DnsLook,
-        consumer: ConsumerAccount,
         outcomes: Sequence[ZoneOutcome],
+        pending: tuple[str, ...],
         facts: dict[str, object],
         *,
         is_consumers_own: bool,
@@ -197,12 +202,6 @@ class EndpointDns:
         if is_consumers_own:
             reason = f"the consumer's own zone or AWS's private DNS does it: {told}"
             return self.facet(look, Dns.CONSUMERS_OWN, reason, change_ids=(), **facts)
-        # Written down before it is asked for: a change that nobody remembers could not be waited for.
-        pending = tuple(one.change_id for one in outcomes if one.change_id) or tuple(
-            change
-            for change in known.change_ids
-            if change not in look.insync and not consumer.hosted_zones.is_insync(change)
-        )
         if pending and known.value is not Dns.PRESENT:
             reason = "the records are written, Route 53 brings them to its servers"
             return self.facet(look, Dns.WAITING, reason, change_ids=pending, **facts)
@@ -212,6 +211,15 @@ class EndpointDns:
         within = "within a minute " if pending else ""
         reason = "; ".join(filter(None, (f"{within}the VPC resolves {told}", leaving)))
         return self.facet(look, Dns.PRESENT, reason, change_ids=pending, **facts)
+
+    def _pending(self, look: DnsLook, consumer: ConsumerAccount, outcomes: Iterable[ZoneOutcome]) -> tuple[str, ...]:
+        """The changes to wait for. Those just made are written down before Route 53 is asked for them: a change that
+        nobody remembers could not be waited for."""
+        return tuple(one.change_id for one in outcomes if one.change_id) or tuple(
+            change
+            for change in look.known.dns.change_ids
+            if change not in look.insync and not consumer.hosted_zones.is_insync(change)
+        )
 
     def _reason_of_leaving(self, facts: dict[str, object]) -> str:
         moments = facts["leaving"]
@@ -271,7 +279,8 @@ class EndpointDns:
     def _is_native(self, look: DnsLook, name: Name) -> bool:
         """What a zone of ours resolves already is left as it is: switching over would be a gap."""
         is_covered = covers(look.service.private_dns_name, name.fqdn)
-        return look.service.is_native and is_covered and name.zone not in look.known.dns.zones
+        is_zoned = any(is_within(name.fqdn, zone) for zone in look.known.dns.zones)
+        return look.service.is_native and is_covered and not is_zoned
 
     def _switch_on(
         self, look: DnsLook, consumer: ConsumerAccount, endpoint: Endpoint, names: Iterable[str]
@@ -290,13 +299,13 @@ class EndpointDns:
     # The consumer's say
 
     def _declined(self, look: DnsLook, consumer: ConsumerAccount, endpoint: Endpoint) -> DnsFacet:
-        done, still_served = self._let_go(look, consumer)
+        done, behind, still_served = self._let_go(look, consumer, written=self._written(look))
         if self.mode is Mode.OBSERVE:
             return self._observed(look, [f"the endpoint's tag {DNS_TAG}=off declines names", *done])
         if done:
             self._wake_waiting(look)
         reason = ", ".join([f"the endpoint's own tag {DNS_TAG}=off declines names", *done])
-        facts: dict[str, object] = {**_LET_GO, "vpc_id": endpoint.vpc_id, "zones": (), "records": ()}
+        facts: dict[str, object] = {**_LET_GO, "vpc_id": endpoint.vpc_id, "zones": behind, "records": ()}
         return self.facet(look, Dns.DECLINED, reason, also_vpcs=still_served, **facts)
 
     def _also(
@@ -339,14 +348,16 @@ class EndpointDns:
         rows = self.ledger.rows_in(look.owner, vpc_id)
         return _refs(look, {text for row in rows if row.ref != look.ref for text in row.dns.maybe_served})
 
-    def _let_go(self, look: DnsLook, consumer: ConsumerAccount) -> tuple[list[str], tuple[str, ...]]:
-        """Take everything of the endpoint away, also from the other VPCs that it served. Returns what was done, and
-        those VPCs whose accounts did not let us."""
+    def _let_go(
+        self, look: DnsLook, consumer: ConsumerAccount, written: frozenset[str] | None = None
+    ) -> tuple[list[str], tuple[str, ...], tuple[str, ...]]:
+        """Take everything of the endpoint away, or what was written for it, also from the other VPCs that it served.
+        Returns what was done, the zones where something stays, and those VPCs whose accounts did not let us."""
         zone_names = self._zone_names(look)
-        done = self._clear(look, consumer, zone_names)
+        done, behind = self._clear(look, consumer, zone_names, written=written)
         known = look.known.dns
         if not known.maybe_served or known.vpc_id is None or self.mode is Mode.OBSERVE:
-            return done, ()
+            return done, behind, ()
         ours = self._zones(look, consumer).of(zone_names, known.vpc_id, known.zones)
         zone_ids = [zone.zone_id for zones in ours.values() for zone in zones]
         associations = Associations(self.consumers, consumer.hosted_zones, look.owner)
@@ -356,25 +367,35 @@ class EndpointDns:
             refusal = associations.remove(zone_ids, ref) if zone_ids else None
             done.append(refusal or f"no longer serves {ref}")
             still_served += [str(ref)] if refusal else []
-        return done, tuple(still_served)
+        return done, behind, tuple(still_served)
 
     # Zones, and who else wants their names
 
     def _zone_names(self, look: DnsLook) -> list[str]:
         return sorted({*look.known.dns.zones, *(name.zone for name in look.service.names)})
 
+    def _written(self, look: DnsLook) -> frozenset[str]:
+        """The names that are Autopilot's to take away while the endpoint lives; others the consumer sent there."""
+        return frozenset({name for name, _ in look.known.dns.records} | {name.fqdn for name in look.service.names})
+
     def _clear(
-        self, look: DnsLook, consumer: ConsumerAccount, zone_names: Iterable[str], kept: frozenset[str] = frozenset()
-    ) -> list[str]:
-        """What was taken out of these zones, or in observe mode would be."""
+        self,
+        look: DnsLook,
+        consumer: ConsumerAccount,
+        zone_names: Iterable[str],
+        kept: frozenset[str] = frozenset(),
+        written: frozenset[str] | None = None,
+    ) -> tuple[list[str], tuple[str, ...]]:
+        """What was taken out of these zones, or in observe mode would be; and those that still lead to the endpoint."""
         zones, heirs, known = self._zones(look, consumer), self._heirs(look, consumer), look.known.dns
         # Of what was cleared before only the VPC could tell more.
         written_to = () if known.value is Dns.ABSENT else known.zones
-        return [
-            what
+        cleared = {
+            name: zones.absent(name, look.ref.endpoint_id, ours, heirs=heirs, kept=kept, written=written)
             for name, ours in zones.of(zone_names, known.vpc_id, written_to).items()
-            for what in zones.absent(name, look.ref.endpoint_id, ours, heirs=heirs, kept=kept)
-        ]
+        }
+        done = [what for one in cleared.values() for what in one.done]
+        return done, tuple(name for name, one in cleared.items() if not one.is_clear)
 
     def _zones(self, look: DnsLook, consumer: ConsumerAccount) -> ConsumerZones:
         def holder_of(endpoint_id: str) -> Holder:
@@ -403,7 +424,7 @@ class EndpointDns:
                 endpoint = consumer.endpoint(row.ref.endpoint_id)
                 if endpoint is None or endpoint.state is not AwsState.AVAILABLE or endpoint.declines_dns:
                     continue
-                names = [name for name in self.names(service) if name.zone == zone_name]
+                names = [name for name in placed(self.names(service), row.dns.zones) if name.zone == zone_name]
                 try:
                     records += wanted_records(names, endpoint, self.ttl)
                 except NoRegionalName as early:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autopilot.domain.listener import LoadBalancer
-from autopilot.domain.names import Name
+from autopilot.domain.names import Name, placed
 from autopilot.domain.service import EndpointService
 from autopilot.domain.tls import certified_names
 from autopilot.use_cases.ports import LoadBalancers
@@ -17,10 +17,10 @@ class ServiceNames:
     load_balancers: LoadBalancers
 
     def __call__(self, service: EndpointService) -> tuple[Name, ...]:
-        """Every name to write, each once. Raises AwsCallFailed where certificates have to be read and cannot."""
+        """Every name to write, each in one zone. Raises AwsCallFailed where certificates have to be read and cannot."""
         if not service.is_certified:
             return service.names
-        return tuple(dict.fromkeys((*service.names, *certified_names(self.in_front_of(service)))))
+        return placed((*service.names, *certified_names(self.in_front_of(service))))
 
     def are_certain(self, service: EndpointService) -> bool:
         """Whether a name that is missing is really declared no longer. Raises AwsCallFailed.

@@ -16,6 +16,7 @@ from autopilot.domain.connection import Acceptance, AwsState, Connection, Connec
 from autopilot.domain.failures import AwsCallFailed, UnreadableRow
 from autopilot.domain.listener import LoadBalancer
 from autopilot.domain.mode import Mode
+from autopilot.domain.names import Name
 from autopilot.domain.review import Review
 from autopilot.domain.service import EndpointService
 from autopilot.domain.wake_up import SeenBy, WakeUp
@@ -183,9 +184,13 @@ class Sweep:
             failures.append(unreadable)
             return None
 
-    def _loses_names(self, service: EndpointService, names: frozenset[str] | None, row: LedgerRow) -> bool:
+    def _loses_names(self, service: EndpointService, names: frozenset[Name] | None, row: LedgerRow) -> bool:
         """Whether its names can and may be taken away. What cannot would keep the brake on for everybody."""
-        due = set(row.dns.names_due(self.clock(), self.grace)) - set(row.dns.releasing) - (names or set())
+        due = (
+            set(row.dns.names_due(self.clock(), self.grace))
+            - set(row.dns.releasing)
+            - {name.fqdn for name in names or ()}
+        )
         if not due or names is None or row.dns.value is Dns.NO_ROLE:
             return False
         return self.names.are_certain(service)
@@ -219,10 +224,10 @@ class Sweep:
         minute = f"{self.clock():%Y-%m-%dT%H:%M}"
         return sorted(every, key=lambda one: hashlib.sha256(f"{minute}{key(one)}".encode()).digest())[:most]
 
-    def _names_of(self, service: EndpointService) -> frozenset[str] | None:
+    def _names_of(self, service: EndpointService) -> frozenset[Name] | None:
         """The names to write, or None while its certificates cannot be read: then nothing is compared with them."""
         try:
-            return frozenset(name.fqdn for name in self.names(service))
+            return frozenset(self.names(service))
         except AwsCallFailed as failure:
             logger.warning(f"{failure}; its names are not compared this time", extra={"service_id": service.service_id})
             return None
