@@ -25,6 +25,7 @@ from autopilot.messages import work_off
 from autopilot.settings import Settings
 from autopilot.use_cases.converge_dns import ConvergeDns
 from autopilot.use_cases.endpoint_dns import EndpointDns
+from autopilot.use_cases.other_vpcs import OtherVpcs
 from autopilot.use_cases.service_names import ServiceNames
 
 if TYPE_CHECKING:
@@ -54,10 +55,10 @@ def wire(account: str) -> tuple[ConvergeDns, SqsQueue]:
     load_balancers = Elbv2LoadBalancers(boto3.client("elbv2", config=CONFIG), boto3.client("acm", config=CONFIG), now)
     endpoint_dns = EndpointDns(
         services=services,
-        consumers=consumers,
         ledger=ledger,
         dns_queue=queue,
         names=ServiceNames(load_balancers),
+        other_vpcs=OtherVpcs(consumers, ledger),
         public_dns=ResolverPublicDns(now, settings.public_resolver),
         autopilot=autopilot,
         mode=settings.mode,

@@ -23,6 +23,7 @@ from autopilot.use_cases.endpoint_dns import EndpointDns
 from autopilot.use_cases.follow_allowlist import FollowAllowlist
 from autopilot.use_cases.looks import Outcome
 from autopilot.use_cases.notices import Notices
+from autopilot.use_cases.other_vpcs import OtherVpcs
 from autopilot.use_cases.reminders import Reminders
 from autopilot.use_cases.report_status import ReportStatus
 from autopilot.use_cases.service_names import ServiceNames
@@ -121,10 +122,10 @@ class FakeAutopilot:
     def converge_dns(self) -> ConvergeDns:
         endpoint_dns = EndpointDns(
             self.services,
-            self.consumers,
             self.ledger,
             self.dns_queue,
             self.names,
+            OtherVpcs(self.consumers, self.ledger),
             self.public_dns,
             US,
             self.mode,

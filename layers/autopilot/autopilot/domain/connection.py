@@ -251,7 +251,7 @@ class DnsFacet:
     records: name → target. leaving: names that the service no longer declares, each with the moment that was seen.
     releasing: those of them that the brake let go, until they are gone.
     also_vpcs: the other VPCs that our zones were associated with for this endpoint, as its tag names them. associating:
-    those that are about to be.
+    those that are about to be, or that may have some of our zones.
     change_ids: the Route 53 changes not yet seen INSYNC. reason: a sentence. checks: sentences about the path to the
     endpoint, each with its fix. checked_at: when the account was last looked into. regional_name, regional_zone_id:
     the endpoint's own DNS entry, where only the provider's list told it. is_native: AWS's own private DNS is to be
@@ -285,7 +285,7 @@ class DnsFacet:
 
     @property
     def maybe_served(self) -> tuple[str, ...]:
-        """The other VPCs that our zones may be associated with: a run that died may have done it or not."""
+        """The other VPCs that our zones may be associated with: what died or was refused may have done it or not."""
         return (*self.also_vpcs, *self.associating)
 
     def names_due(self, now: datetime, grace: timedelta) -> tuple[str, ...]:

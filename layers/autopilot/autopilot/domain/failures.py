@@ -69,6 +69,7 @@ _REFUSALS = frozenset(
         "InvalidDomainName",
         "InvalidInput",
         "InvalidVPCId",
+        "InvalidVpcID.NotFound",
         "LimitsExceeded",
         "NotAuthorizedException",
         "OptInRequired",

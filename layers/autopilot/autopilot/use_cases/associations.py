@@ -1,18 +1,29 @@
-"""Other VPCs that an endpoint serves: our zones are associated with them too, where they let us."""
+"""Another VPC that an endpoint serves: our zones are associated with it too, where its account lets us."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from aws_lambda_powertools import Logger
 
 from autopilot.domain.endpoint import CONSENT_TAG, VpcRef
 from autopilot.domain.failures import AwsCallFailed, NoConsumerRole
-from autopilot.domain.shadowing import wider_zone, zone_that_answers
-from autopilot.use_cases.ports import ConsumerAccount, ConsumerAccounts, HostedZones
+from autopilot.domain.shadowing import ZoneInVpc, wider_zone, zone_that_answers
+from autopilot.use_cases.ports import ConsumerAccounts, HostedZones
 
 logger = Logger(child=True)
+
+
+@dataclass(slots=True)
+class Asked:
+    """What another VPC has of our zones, by name and id, and what it lacks; why it cannot have it, with the fix."""
+
+    vpc: VpcRef
+    has: dict[str, str] = field(default_factory=dict)
+    lacks: dict[str, str] = field(default_factory=dict)
+    refusals: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,65 +38,97 @@ class Associations:
     hosted_zones: HostedZones
     account: str
 
-    def add(self, zone_id: str, zone_name: str, vpc: VpcRef, *, allows_shadowing: bool, is_known: bool) -> str | None:
-        """Associate; a sentence that says why not, and the fix. What is associated already stays so.
+    def ask(self, vpc: VpcRef, ours: Mapping[str, str], *, allows_shadowing: bool) -> Asked:
+        """ours: our zones by name. Raises AwsCallFailed."""
+        asked = Asked(vpc)
+        with _refusing(asked.refusals, f"{vpc} is not served"):
+            its_account = self.consumers.enter(vpc.account, vpc.region)
+            in_vpc = its_account.hosted_zones.of_vpc(vpc.vpc_id)
+            there = {zone.zone_id for zone in in_vpc}
+            asked.has = {name: zone_id for name, zone_id in ours.items() if zone_id in there}
+            lacking = ours.items() - asked.has.items()
+            if lacking and self._is_foreign(vpc) and not its_account.consents(vpc.vpc_id, self.account):
+                asked.refusals.append(
+                    f"{vpc} is not served: its owner tags it {CONSENT_TAG}={self.account} to allow that"
+                )
+                return asked
+            others = [zone for zone in in_vpc if zone.zone_id not in ours.values()]
+            for name, zone_id in sorted(lacking):
+                if obstacle := _obstacle(name, others, allows_shadowing=allows_shadowing):
+                    asked.refusals.append(f"{vpc} is not served: {obstacle}")
+                else:
+                    asked.lacks[name] = zone_id
+        return asked
 
-        is_known: a run that ended well has associated it. One that died may have left its authorization behind.
-        """
-        try:
-            if vpc.account != self.account and not is_known:
+    def add(self, asked: Asked) -> None:
+        """Associate what it lacks. Raises AwsCallFailed."""
+        vpc = asked.vpc
+        with _refusing(asked.refusals, f"{vpc} is not served"):
+            hosted_zones = self._zones_of(vpc)
+            for name, zone_id in asked.lacks.items():
+                with self._authorized(zone_id, vpc):
+                    is_done = hosted_zones.associate(zone_id, vpc.vpc_id)
+                logger.info(f"associated zone {name} ({zone_id}) with {vpc}: {is_done}")
+                if is_done:
+                    asked.has[name] = zone_id
+                else:
+                    asked.refusals.append(f"{vpc} is not served: it got another zone {name} meanwhile")
+
+    def withdraw(self, zone_ids: Iterable[str], vpc: VpcRef) -> None:
+        """The authorizations that a run which died may have left behind. Raises AwsCallFailed."""
+        if self._is_foreign(vpc):
+            for zone_id in zone_ids:
                 self.hosted_zones.withdraw_authorization(zone_id, vpc.vpc_id, vpc.region)
-            return self._add(zone_id, zone_name, vpc, self.consumers.enter(vpc.account, vpc.region), allows_shadowing)
-        except NoConsumerRole as refusal:
-            return f"{vpc} is not served: {refusal}"
-        except AwsCallFailed as failure:
-            if not failure.needs_a_person:
-                raise
-            return f"{vpc} is not served: {failure}"
 
-    def remove(self, zone_ids: Iterable[str], vpc: VpcRef) -> str | None:
-        """Disassociate; a sentence that says why not."""
-        try:
+    def remove(self, zone_ids: Iterable[str], vpc: VpcRef) -> Sequence[str]:
+        """Disassociate; sentences that say why not. Raises AwsCallFailed."""
+        refusals: list[str] = []
+        with _refusing(refusals, f"{vpc} is still served"):
             hosted_zones = self._zones_of(vpc)
             for zone_id in zone_ids:
                 hosted_zones.disassociate(zone_id, vpc.vpc_id)
-        except NoConsumerRole as refusal:
-            return f"{vpc} is still served: {refusal}"
-        except AwsCallFailed as failure:
-            if not failure.needs_a_person:
-                raise
-            return f"{vpc} is still served: {failure}"
-        return None
+        return refusals
 
     def _zones_of(self, vpc: VpcRef) -> HostedZones:
         return self.consumers.enter(vpc.account, vpc.region).hosted_zones
 
-    def _add(
-        self, zone_id: str, zone_name: str, vpc: VpcRef, its_account: ConsumerAccount, allows_shadowing: bool
-    ) -> str | None:
-        in_vpc = its_account.hosted_zones.of_vpc(vpc.vpc_id)
-        is_foreign = vpc.account != self.account
-        if any(zone.zone_id == zone_id for zone in in_vpc):
-            return None
-        if is_foreign and not its_account.consents(vpc.vpc_id, self.account):
-            return f"{vpc} is not served: its owner tags it {CONSENT_TAG}={self.account} to allow that"
-        rival = zone_that_answers(zone_name, in_vpc)
-        if rival and rival.name == zone_name:
-            return f"{vpc} is not served: it has a zone {rival} of that name; take that off the VPC"
-        if (wider := wider_zone(zone_name, in_vpc)) and not allows_shadowing:
-            return (
-                f"{vpc} is not served: it has the zone {wider}, whose names under {zone_name} would be hidden; tag the "
-                "service autopilot:allow-shadowing=true if they may be"
-            )
-        associate: Callable[[], bool] = lambda: its_account.hosted_zones.associate(zone_id, vpc.vpc_id)  # noqa: E731
-        is_done = self._authorized(zone_id, vpc, associate) if is_foreign else associate()
-        logger.info(f"associated zone {zone_name} ({zone_id}) with {vpc}: {is_done}")
-        return None if is_done else f"{vpc} is not served: it got another zone {zone_name} meanwhile"
+    def _is_foreign(self, vpc: VpcRef) -> bool:
+        return vpc.account != self.account
 
-    def _authorized(self, zone_id: str, vpc: VpcRef, associate: Callable[[], bool]) -> bool:
+    @contextmanager
+    def _authorized(self, zone_id: str, vpc: VpcRef) -> Iterator[None]:
         """An authorization that is left over would let the VPC come back by itself after it was taken off."""
+        if not self._is_foreign(vpc):
+            yield
+            return
         self.hosted_zones.authorize(zone_id, vpc.vpc_id, vpc.region)
         try:
-            return associate()
+            yield
         finally:
             self.hosted_zones.withdraw_authorization(zone_id, vpc.vpc_id, vpc.region)
+
+
+def _obstacle(zone_name: str, others: Sequence[ZoneInVpc], *, allows_shadowing: bool) -> str | None:
+    """Why our zone of that name cannot be associated with a VPC that has these."""
+    rival = zone_that_answers(zone_name, others)
+    if rival and rival.name == zone_name:
+        return f"it has a zone {rival} of that name; take that off the VPC"
+    if (wider := wider_zone(zone_name, others)) and not allows_shadowing:
+        return (
+            f"it has the zone {wider}, whose names under {zone_name} would be hidden; tag the service "
+            "autopilot:allow-shadowing=true if they may be"
+        )
+    return None
+
+
+@contextmanager
+def _refusing(refusals: list[str], what: str) -> Iterator[None]:
+    """An account that does not let us is no failure of ours."""
+    try:
+        yield
+    except NoConsumerRole as refusal:
+        refusals.append(f"{what}: {refusal}")
+    except AwsCallFailed as failure:
+        if not failure.needs_a_person:
+            raise
+        refusals.append(f"{what}: {failure}")

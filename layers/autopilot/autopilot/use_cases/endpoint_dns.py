@@ -10,7 +10,7 @@ from aws_lambda_powertools import Logger
 
 from autopilot.domain.connection import AwsState, Dns, DnsFacet, LedgerRow, Moment
 from autopilot.domain.dns_plan import Autopilot, Holder, NoRegionalName, Record, wanted_records
-from autopilot.domain.endpoint import DNS_TAG, Endpoint, VpcRef
+from autopilot.domain.endpoint import DNS_TAG, Endpoint
 from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.listener import LoadBalancer
 from autopilot.domain.mode import Mode
@@ -18,10 +18,10 @@ from autopilot.domain.names import Name, covers, is_within, placed
 from autopilot.domain.path_checks import obstacles, path_warnings
 from autopilot.domain.tls import tls_warnings
 from autopilot.domain.wake_up import SeenBy, WakeUp
-from autopilot.use_cases.associations import Associations
 from autopilot.use_cases.consumer_zones import Claim, ConsumerZones, ZoneOutcome
 from autopilot.use_cases.dns_look import DnsLook, Reached
-from autopilot.use_cases.ports import ConsumerAccount, ConsumerAccounts, EndpointServices, Ledger, PublicDns, Queue
+from autopilot.use_cases.other_vpcs import OtherVpcs
+from autopilot.use_cases.ports import ConsumerAccount, EndpointServices, Ledger, PublicDns, Queue
 from autopilot.use_cases.service_names import ServiceNames
 
 logger = Logger(child=True)
@@ -36,10 +36,10 @@ class EndpointDns:
     """ttl: of the CNAMEs, in seconds. grace: how long names stay that left the service's tags."""
 
     services: EndpointServices
-    consumers: ConsumerAccounts
     ledger: Ledger
     dns_queue: Queue
     names: ServiceNames
+    other_vpcs: OtherVpcs
     public_dns: PublicDns
     autopilot: Autopilot
     mode: Mode
@@ -155,12 +155,14 @@ class EndpointDns:
         stay = tuple(pair for pair in known.records if pair[0] in kept)
         facts |= {
             "releasing": (),
-            "associating": (),
             "zones": tuple(sorted({*outcomes, *behind})),
             "records": (*targets, *stay),
             "leaving": tuple(moment for moment in leaving if moment.what in kept),
         }
-        facts |= self._also(look, consumer, endpoint, outcomes, facts)
+        ours = [(name, one.zone_id) for name, one in outcomes.items() if one.zone_id]
+        look, served = self.other_vpcs.serve(look, consumer, endpoint, ours)
+        checks = [text for text in _as_tuple(facts["checks"]) if " served: " not in text]
+        facts |= {"also_vpcs": served.wholly, "associating": served.partly, "checks": (*checks, *served.problems)}
         own = {name for one in outcomes.values() for name in one.own}
         is_consumers_own = bool(targets) and all(name.fqdn in own for name in names)
         return look, self._reached(look, list(outcomes.values()), pending, facts, is_consumers_own=is_consumers_own)
@@ -168,16 +170,13 @@ class EndpointDns:
     def _write_down(
         self, look: DnsLook, endpoint: Endpoint, zone_names: Iterable[str], records: Sequence[tuple[str, str]]
     ) -> DnsLook:
-        """The zones and names that are about to be written, and the other VPCs that are about to be served. A run that
-        dies, or is denied the second zone, would leave what nobody knows of: names that go without grace, a zone that
-        hides the public ones for ever, a VPC that is served although no tag says so."""
+        """The zones and names that are about to be written. A run that dies, or is denied the second zone, would leave
+        what nobody knows of: names that go without grace, a zone that hides the public ones for ever."""
         known = look.known.dns
-        refs, _ = endpoint.also_vpcs(look.owner)
         intended = replace(
             known,
             zones=tuple(sorted({*known.zones, *zone_names})),
             records=(*known.records, *(pair for pair in records if pair not in known.records)),
-            associating=tuple(sorted({*known.associating, *map(str, refs)} - set(known.also_vpcs))),
         )
         if intended == known or self.mode is Mode.OBSERVE:
             return look
@@ -308,46 +307,6 @@ class EndpointDns:
         facts: dict[str, object] = {**_LET_GO, "vpc_id": endpoint.vpc_id, "zones": behind, "records": ()}
         return self.facet(look, Dns.DECLINED, reason, also_vpcs=still_served, **facts)
 
-    def _also(
-        self,
-        look: DnsLook,
-        consumer: ConsumerAccount,
-        endpoint: Endpoint,
-        outcomes: dict[str, ZoneOutcome],
-        facts: dict[str, object],
-    ) -> dict[str, object]:
-        """The endpoint's tag may name other VPCs that it serves: our zones are associated with them, too."""
-        refs, unreadable = endpoint.also_vpcs(look.owner)
-        known, maybe = _refs(look, look.known.dns.also_vpcs), _refs(look, look.known.dns.maybe_served)
-        if not refs and not maybe and not unreadable:
-            return {}
-        associations = Associations(self.consumers, consumer.hosted_zones, look.owner)
-        ours = {name: one.zone_id for name, one in outcomes.items() if one.zone_id}
-        problems = [
-            f"the endpoint's tag names no VPC with {word!r}; expected vpc-… or account/Region/vpc-…"
-            for word in unreadable
-        ]
-        served: list[VpcRef] = []
-        for ref in refs:
-            told = [
-                associations.add(
-                    zone_id, name, ref, allows_shadowing=look.service.allows_shadowing, is_known=ref in known
-                )
-                for name, zone_id in ours.items()
-            ]
-            problems += [text for text in told if text]
-            served += [] if any(told) or not told else [ref]
-        for ref in sorted(maybe - set(refs) - self._served_by_others(look, endpoint.vpc_id)):
-            if told_why := associations.remove(ours.values(), ref):
-                problems.append(told_why)
-                served.append(ref)
-        checks = tuple(text for text in _as_tuple(facts["checks"]) if " served: " not in text)
-        return {"also_vpcs": tuple(str(ref) for ref in sorted(served)), "checks": (*checks, *problems)}
-
-    def _served_by_others(self, look: DnsLook, vpc_id: str | None) -> set[VpcRef]:
-        rows = self.ledger.rows_in(look.owner, vpc_id)
-        return _refs(look, {text for row in rows if row.ref != look.ref for text in row.dns.maybe_served})
-
     def _let_go(
         self, look: DnsLook, consumer: ConsumerAccount, written: frozenset[str] | None = None
     ) -> tuple[list[str], tuple[str, ...], tuple[str, ...]]:
@@ -359,15 +318,11 @@ class EndpointDns:
         if not known.maybe_served or known.vpc_id is None or self.mode is Mode.OBSERVE:
             return done, behind, ()
         ours = self._zones(look, consumer).of(zone_names, known.vpc_id, known.zones)
-        zone_ids = [zone.zone_id for zones in ours.values() for zone in zones]
-        associations = Associations(self.consumers, consumer.hosted_zones, look.owner)
-        still_served: list[str] = []
-        for ref in sorted(_refs(look, known.maybe_served) - self._served_by_others(look, known.vpc_id)):
-            # A zone that is gone serves nobody, whoever lets us in.
-            refusal = associations.remove(zone_ids, ref) if zone_ids else None
-            done.append(refusal or f"no longer serves {ref}")
-            still_served += [str(ref)] if refusal else []
-        return done, behind, tuple(still_served)
+        served = self.other_vpcs.let_go(
+            look, consumer, [(name, zone.zone_id) for name, zones in ours.items() for zone in zones]
+        )
+        let_go = [f"no longer serves {vpc}" for vpc in known.maybe_served if vpc not in served.partly]
+        return [*done, *let_go, *served.problems], behind, served.partly
 
     # Zones, and who else wants their names
 
@@ -445,11 +400,6 @@ class EndpointDns:
 
     def _observed(self, look: DnsLook, sentences: Iterable[str | None]) -> DnsFacet:
         return look.known.dns.would_become("; ".join(filter(None, sentences)))
-
-
-def _refs(look: DnsLook, texts: Iterable[str]) -> set[VpcRef]:
-    region = look.known.connection.region
-    return {ref for text in texts if (ref := VpcRef.parse(text, look.owner, region))}
 
 
 def _would(outcome: ZoneOutcome) -> Iterable[str]:

@@ -1,0 +1,106 @@
+"""The other VPCs that an endpoint serves, as its own tag names them: they get our zones, and lose them again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from autopilot.domain.connection import LedgerRow
+from autopilot.domain.endpoint import Endpoint, VpcRef
+from autopilot.use_cases.associations import Associations
+from autopilot.use_cases.dns_look import DnsLook
+from autopilot.use_cases.ports import ConsumerAccount, ConsumerAccounts, Ledger
+
+# A zone of ours: its name and its id.
+type OurZone = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """wholly: the VPCs that have all of our zones. partly: those that have some, or may have. problems: sentences."""
+
+    wholly: tuple[str, ...] = ()
+    partly: tuple[str, ...] = ()
+    problems: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OtherVpcs:
+    """A tag speaks for the zones of its endpoint's names; another endpoint of the VPC may want the same."""
+
+    consumers: ConsumerAccounts
+    ledger: Ledger
+
+    def serve(
+        self, look: DnsLook, consumer: ConsumerAccount, endpoint: Endpoint, ours: Sequence[OurZone]
+    ) -> tuple[DnsLook, Served]:
+        """Associate our zones with the VPCs that the tag names, and take them off those that it names no longer.
+
+        Raises AwsCallFailed.
+        """
+        refs, unreadable = endpoint.also_vpcs(look.owner)
+        maybe, unclean = _refs(look, look.known.dns.maybe_served), _refs(look, look.known.dns.associating)
+        problems = [
+            f"the endpoint's tag names no VPC with {word!r}; expected vpc-… or account/Region/vpc-…"
+            for word in unreadable
+        ]
+        associations = self._associations(look, consumer)
+        for ref in sorted(unclean):
+            associations.withdraw([zone_id for _, zone_id in ours], ref)
+        asked = [associations.ask(ref, dict(ours), allows_shadowing=look.service.allows_shadowing) for ref in refs]
+        look = self._write_down(look, [one.vpc for one in asked if one.lacks])
+        for one in asked:
+            associations.add(one)
+        wholly = {one.vpc for one in asked if one.has and not one.refusals}
+        partly = {one.vpc for one in asked if one.vpc not in wholly and (one.has or one.vpc in maybe)}
+        problems += [text for one in asked for text in one.refusals]
+        for ref in sorted(maybe - set(refs)):
+            if refusals := self._take_off(look, associations, ours, ref):
+                problems += refusals
+                partly.add(ref)
+        return look, Served(_texts(wholly), _texts(partly), problems)
+
+    def let_go(self, look: DnsLook, consumer: ConsumerAccount, ours: Sequence[OurZone]) -> Served:
+        """Take our zones off all of them; left are those whose accounts do not let us. Raises AwsCallFailed."""
+        associations = self._associations(look, consumer)
+        refused = {
+            ref: refusals
+            for ref in sorted(_refs(look, look.known.dns.maybe_served))
+            if (refusals := self._take_off(look, associations, ours, ref))
+        }
+        return Served(partly=_texts(refused), problems=[text for one in refused.values() for text in one])
+
+    def _take_off(
+        self, look: DnsLook, associations: Associations, ours: Sequence[OurZone], ref: VpcRef
+    ) -> Sequence[str]:
+        """Sentences that say why not. What other endpoints of the VPC serve it with stays."""
+        still = {
+            zone for row in self._others(look) if ref in _refs(look, row.dns.maybe_served) for zone in row.dns.zones
+        }
+        zone_ids = [zone_id for name, zone_id in ours if name not in still]
+        # A zone that is gone serves nobody, whoever lets us in.
+        return associations.remove(zone_ids, ref) if zone_ids else ()
+
+    def _others(self, look: DnsLook) -> Sequence[LedgerRow]:
+        rows = self.ledger.rows_in(look.owner, look.known.dns.vpc_id)
+        return [row for row in rows if row.ref != look.ref]
+
+    def _write_down(self, look: DnsLook, vpcs: Iterable[VpcRef]) -> DnsLook:
+        """A run that dies would leave a VPC that is served although no tag says so, and nobody knows of it."""
+        known = look.known.dns
+        associating = tuple(sorted({*known.associating, *map(str, vpcs)}))
+        if associating == known.associating:
+            return look
+        return replace(look, known=self.ledger.record_dns(look.known, replace(known, associating=associating)))
+
+    def _associations(self, look: DnsLook, consumer: ConsumerAccount) -> Associations:
+        return Associations(self.consumers, consumer.hosted_zones, look.owner)
+
+
+def _refs(look: DnsLook, texts: Iterable[str]) -> set[VpcRef]:
+    region = look.known.connection.region
+    return {ref for text in texts if (ref := VpcRef.parse(text, look.owner, region))}
+
+
+def _texts(refs: Iterable[VpcRef]) -> tuple[str, ...]:
+    return tuple(str(ref) for ref in sorted(refs))

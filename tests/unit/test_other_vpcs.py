@@ -1,0 +1,239 @@
+"""The other VPCs that an endpoint serves: what a client there resolves, and when no longer."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+
+from autopilot.domain.connection import ConnectionRef, Dns, Status
+from tests.fakes.autopilot import FakeAutopilot
+from tests.fakes.calls import Crash
+from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc
+from tests.unit.test_names_in_vpcs import API, DAY, LEDGER, connected_with, our_zone, target
+
+
+@pytest.fixture
+def autopilot() -> FakeAutopilot:
+    return FakeAutopilot()
+
+
+@pytest.fixture
+def vpc(autopilot: FakeAutopilot) -> Vpc:
+    return autopilot.aws.new_vpc(CONSUMER)
+
+
+def test_other_vpcs_of_the_account_are_served_and_let_go_again(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    spoke = autopilot.aws.new_vpc(CONSUMER)
+    ref = connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs=spoke.vpc_id)
+    assert autopilot.settle(ref) is Dns.PRESENT
+    assert autopilot.aws.resolves(spoke, API) == target(autopilot, ref)
+
+    autopilot.aws.ec2(CONSUMER, "DeleteTags", Resources=[ref.endpoint_id], Tags=[{"Key": "autopilot:also-vpcs"}])
+    autopilot.settle(ref)
+    assert autopilot.aws.resolves(spoke, API) is None
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
+
+
+@pytest.mark.parametrize("consents", [False, True])
+def test_another_accounts_vpc_is_served_only_if_it_says_so(autopilot: FakeAutopilot, vpc: Vpc, consents: bool) -> None:
+    """Whoever can tag an endpoint must not thereby put names into somebody else's VPC."""
+    spoke = autopilot.aws.new_vpc(STRANGER)
+    autopilot.consumers.roles.add(STRANGER)
+    if consents:
+        autopilot.network.consents[spoke.vpc_id] = f"{CONSUMER} {PROVIDER}"
+    ref = connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs=f"{STRANGER}/{spoke.vpc_id}")
+    assert autopilot.settle(ref) is Dns.PRESENT
+
+    assert autopilot.aws.resolves(spoke, API) == (target(autopilot, ref) if consents else None)
+    assert any("autopilot:names-from" in check for check in autopilot.row(ref).dns.checks) is not consents
+    autopilot.converge(ref)
+    assert autopilot.row(ref).dns.maybe_served == ((f"{STRANGER}/{REGION}/{spoke.vpc_id}",) if consents else ())
+    zone_id = our_zone(autopilot)
+    left_over = autopilot.aws.route53(CONSUMER, "ListVPCAssociationAuthorizations", HostedZoneId=zone_id)
+    assert left_over["VPCs"] == []
+
+
+def test_with_the_endpoint_the_other_vpcs_lose_the_zone_too(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    spoke = autopilot.aws.new_vpc(CONSUMER)
+    ref = connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs=spoke.vpc_id)
+    autopilot.settle(ref)
+    autopilot.aws.delete(ref)
+    autopilot.converge(ref)
+
+    assert autopilot.aws.zones_in(spoke) == autopilot.aws.zones_in(vpc) == set()
+
+
+@pytest.mark.parametrize("goes", [True, False])
+def test_a_zone_that_stays_for_another_endpoint_no_longer_serves_the_vpcs_of_the_one_that_went(
+    autopilot: FakeAutopilot, vpc: Vpc, goes: bool
+) -> None:
+    spoke = autopilot.aws.new_vpc(CONSUMER)
+    ledger = autopilot.ready(vpc, autopilot.aws.service(MANAGED | {"autopilot:records": "ledger"}))
+    ref = connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs=spoke.vpc_id)
+    autopilot.settle(ref)
+    if goes:
+        autopilot.aws.delete(ref)
+    else:
+        off = [{"Key": "autopilot:dns", "Value": "off"}]
+        autopilot.aws.ec2(CONSUMER, "CreateTags", Resources=[ref.endpoint_id], Tags=off)
+    autopilot.converge(ref)
+
+    assert autopilot.aws.zones_in(spoke) == set()
+    assert autopilot.aws.resolves(vpc, LEDGER) == target(autopilot, ledger)
+
+
+def calls_to_serve_others() -> int:
+    trial = FakeAutopilot()
+    ref = serving(trial)
+    trial.calls.made.clear()
+    trial.converge(ref)
+    return len(trial.calls.made)
+
+
+def serving(autopilot: FakeAutopilot) -> ConnectionRef:
+    vpc, spoke = autopilot.aws.new_vpc(CONSUMER), autopilot.aws.new_vpc(STRANGER)
+    autopilot.consumers.roles.add(STRANGER)
+    autopilot.network.consents[spoke.vpc_id] = CONSUMER
+    return connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs=f"{STRANGER}/{spoke.vpc_id}")
+
+
+@pytest.mark.parametrize("dies_after", range(1, calls_to_serve_others() + 1))
+def test_wherever_a_run_dies_while_it_serves_other_vpcs_the_next_ones_finish(dies_after: int) -> None:
+    autopilot = FakeAutopilot()
+    ref = serving(autopilot)
+    autopilot.calls.crash_after = dies_after
+    with pytest.raises(Crash):
+        autopilot.converge(ref)
+
+    assert autopilot.settle(ref) is Dns.PRESENT
+    spoke = autopilot.network.vpcs[1]
+    assert autopilot.aws.resolves(spoke, API) == target(autopilot, ref)
+    zone_id = our_zone(autopilot)
+    left_over = autopilot.aws.route53(CONSUMER, "ListVPCAssociationAuthorizations", HostedZoneId=zone_id)
+    assert left_over["VPCs"] == []
+
+
+@pytest.mark.parametrize("goes", ["tag", "endpoint", "names"])
+@pytest.mark.parametrize("dies_after", range(1, calls_to_serve_others() + 1))
+def test_wherever_a_run_dies_while_it_serves_other_vpcs_nothing_stays_that_is_not_wanted_any_more(
+    dies_after: int, goes: str
+) -> None:
+    """Another endpoint keeps the zone alive."""
+    autopilot = FakeAutopilot()
+    ref = serving(autopilot)
+    autopilot.ready(autopilot.network.vpcs[0], autopilot.aws.service(MANAGED | {"autopilot:records": "ledger"}))
+    autopilot.calls.crash_after = dies_after
+    with suppress(Crash):
+        autopilot.converge(ref)
+    autopilot.calls.crash_after = None
+    match goes:
+        case "tag":
+            also = [{"Key": "autopilot:also-vpcs"}]
+            autopilot.aws.ec2(CONSUMER, "DeleteTags", Resources=[ref.endpoint_id], Tags=also)
+        case "endpoint":
+            autopilot.aws.delete(ref)
+        case _:
+            off = [{"Key": "autopilot:dns", "Value": "off"}]
+            autopilot.aws.ec2(CONSUMER, "CreateTags", Resources=[ref.endpoint_id], Tags=off)
+    autopilot.settle(ref)
+
+    spoke = autopilot.network.vpcs[1]
+    assert autopilot.aws.zones_in(spoke) == set()
+    assert autopilot.row(ref).dns.also_vpcs == ()
+
+
+def test_an_authorization_that_a_killed_run_left_behind_is_withdrawn(autopilot: FakeAutopilot) -> None:
+    """A killed run does nothing any more: neither the withdrawal nor the ledger's write comes."""
+    ref = serving(autopilot)
+    autopilot.calls.crash_before = "DeleteVPCAssociationAuthorization"
+    with pytest.raises(Crash):
+        autopilot.converge(ref)
+    zone_id = our_zone(autopilot)
+    place = {"VPCRegion": REGION, "VPCId": autopilot.network.vpcs[1].vpc_id}
+    autopilot.aws.route53(CONSUMER, "CreateVPCAssociationAuthorization", HostedZoneId=zone_id, VPC=place)
+
+    assert autopilot.settle(ref) is Dns.PRESENT
+    left_over = autopilot.aws.route53(CONSUMER, "ListVPCAssociationAuthorizations", HostedZoneId=zone_id)
+    assert left_over["VPCs"] == []
+
+
+def test_another_accounts_vpc_that_could_not_be_taken_off_is_taken_off_later(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    spoke = autopilot.aws.new_vpc(STRANGER)
+    autopilot.consumers.roles.add(STRANGER)
+    autopilot.network.consents[spoke.vpc_id] = CONSUMER
+    other = autopilot.aws.service(MANAGED | {"autopilot:records": "ledger"})
+    ref = connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs=f"{STRANGER}/{spoke.vpc_id}")
+    autopilot.settle(ref)
+    autopilot.ready(vpc, other)
+    assert autopilot.aws.zones_in(spoke) == {ZONE}
+
+    autopilot.consumers.roles.discard(STRANGER)
+    autopilot.consumers.leave(STRANGER, REGION)
+    autopilot.aws.delete(ref)
+    autopilot.run()
+    assert autopilot.row(ref).status is Status.FAILED
+    assert f"{STRANGER}/{REGION}/{spoke.vpc_id} is still served" in autopilot.row(ref).dns.reason
+
+    autopilot.consumers.roles.add(STRANGER)
+    for _ in range(2):
+        autopilot.clock.advance(DAY)
+        autopilot.run()
+    assert autopilot.aws.zones_in(spoke) == set()
+    assert autopilot.row(ref).status is Status.RETIRED
+
+
+def let_go(autopilot: FakeAutopilot, ref: ConnectionRef) -> None:
+    also = [{"Key": "autopilot:also-vpcs"}]
+    autopilot.aws.ec2(CONSUMER, "DeleteTags", Resources=[ref.endpoint_id], Tags=also)
+    autopilot.settle(ref)
+
+
+def test_a_vpc_that_got_only_some_of_the_zones_loses_them_again(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    spoke = autopilot.aws.new_vpc(CONSUMER)
+    autopilot.aws.zone(spoke, "other.example.com")
+    further = {"autopilot:zone-2": "other.example.com", "autopilot:records-2": "x"}
+    ref = connected_with(autopilot, vpc, autopilot.aws.service(MANAGED | further), also_vpcs=spoke.vpc_id)
+    autopilot.settle(ref)
+    assert autopilot.aws.resolves(spoke, API) == target(autopilot, ref)
+
+    let_go(autopilot, ref)
+
+    assert autopilot.aws.resolves(spoke, API) is None
+
+
+def test_a_vpc_that_two_endpoints_serve_loses_the_zones_of_each(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    spoke = autopilot.aws.new_vpc(CONSUMER)
+    other = MANAGED | {"autopilot:zone": "other.example.com"}
+    refs = [
+        connected_with(autopilot, vpc, autopilot.aws.service(tags), also_vpcs=spoke.vpc_id) for tags in (MANAGED, other)
+    ]
+    for ref in refs:
+        autopilot.settle(ref)
+
+    for ref in refs:
+        let_go(autopilot, ref)
+
+    assert autopilot.aws.zones_in(spoke) == set()
+
+
+def test_a_refused_vpc_is_asked_again_without_a_write(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs=f"{STRANGER}/vpc-0123456789abcdef0")
+    autopilot.settle(ref)
+    version = autopilot.row(ref).version
+
+    autopilot.converge(ref)
+
+    assert autopilot.row(ref).status is Status.READY
+    assert autopilot.row(ref).version == version
+    assert autopilot.row(ref).dns.maybe_served == ()
+
+
+def test_a_vpc_that_does_not_exist_keeps_no_endpoint_from_being_ready(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    autopilot.calls.refused["vpc-0123456789abcdef0"] = "InvalidVpcID.NotFound"
+    ref = connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs="vpc-0123456789abcdef0")
+
+    assert autopilot.settle(ref) is Dns.PRESENT
+    assert any("vpc-0123456789abcdef0 is not served" in check for check in autopilot.row(ref).dns.checks)
