@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 
@@ -242,6 +243,33 @@ class TestBrownfield:
             autopilot.clock.advance(INTERVAL_SECONDS)
 
         assert first == [False, False, False, True, True, True]
+
+    def test_what_was_found_too_late_for_the_summary_is_told_by_itself(self, autopilot: FakeAutopilot) -> None:
+        vpc = autopilot.aws.new_vpc(CONSUMER)
+        (ref,) = self.standing(autopilot, 1, vpc=vpc)
+        autopilot.aws.zone(vpc, ZONE)
+        late = []
+        for _ in range(4):
+            autopilot.sweep()
+            late += autopilot.requests_queue.take()
+            autopilot.clock.advance(INTERVAL_SECONDS)
+        autopilot.decide(*late)
+        self.sweeps(autopilot, 1)
+
+        subjects = sorted(mail.subject.split()[1] for mail in autopilot.topic.mails)
+        assert subjects == ["ACCEPTED", "DNS-BLOCKED", "INSTALLED"]
+        assert autopilot.row(ref).seen_by == SeenBy.SWEEP
+
+    def test_a_summary_waits_for_a_day_at_most_where_others_come_all_the_time(self, autopilot: FakeAutopilot) -> None:
+        began, service_id, vpc = autopilot.clock(), autopilot.aws.service(), autopilot.aws.new_vpc(CONSUMER)
+        while "INSTALLED" not in autopilot.ledger.notices():
+            self.standing(autopilot, 1, service_id, vpc)
+            autopilot.sweep()
+            autopilot.decide(*autopilot.requests_queue.take())
+            autopilot.dns_queue.take()
+            autopilot.clock.advance(INTERVAL_SECONDS)
+
+        assert timedelta(hours=24) <= autopilot.clock() - began < timedelta(hours=25)
 
     def test_a_request_that_waits_is_no_part_of_it(self, autopilot: FakeAutopilot) -> None:
         ref = autopilot.aws.endpoint(autopilot.aws.service(), autopilot.aws.new_vpc(STRANGER))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,8 @@ wake_ups = st.builds(
     waited=st.integers(0, 1000),
     waited_seconds=st.integers(0, 1000),
     answer=st.none() | st.builds(Answer, accepted=st.booleans(), by=st.text()),
+    may_disrupt=st.booleans(),
+    found_by=st.none() | st.datetimes(timezones=st.just(UTC)),
 )
 
 
@@ -60,6 +63,8 @@ def test_pauses_grow_to_thirty_seconds_and_end_after_a_quarter_of_an_hour() -> N
         ("answer", {"accepted": "yes", "by": "ann"}),
         ("answer", {"accepted": True}),
         ("answer", {"accepted": False, "by": None}),
+        ("found_by", "soon"),
+        ("found_by", 7),
     ],
 )
 def test_fields_that_to_body_never_writes_are_refused(field: str, value: object) -> None:

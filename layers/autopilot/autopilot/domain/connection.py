@@ -233,6 +233,11 @@ class AcceptanceFacet:
         """When the facet got its value."""
         return self.timeline[-1].at if self.timeline else None
 
+    @property
+    def found_at(self) -> datetime | None:
+        """When the facet got its first value."""
+        return self.timeline[0].at if self.timeline else None
+
 
 @dataclass(frozen=True, slots=True)
 class NetworkInterface:

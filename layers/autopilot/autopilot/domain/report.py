@@ -55,8 +55,8 @@ class StatusChange:
         """
         if self.row.seen_by != SeenBy.INSTALLATION:
             return False
-        adopted_at, now = self.row.acceptance.since, self.row.written_at
-        is_late = bool(adopted_at and now and now - adopted_at >= TAKEOVER_PATIENCE)
+        found_at, now = self.row.acceptance.found_at, self.row.written_at
+        is_late = bool(found_at and now and now - found_at >= TAKEOVER_PATIENCE)
         is_first = self.row.acceptance.value is Acceptance.ADOPTED and self.before in _FIRST
         return self.is_observed or (is_first and not is_late)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
 from autopilot.domain.connection import Connection
@@ -45,6 +46,7 @@ class WakeUp:
     waited_seconds: how long that was in all.
     answer: what a person did, for the record only: what is, is read from the API.
     may_disrupt: a sweep counted this one among those that it may have disconnected.
+    found_by: by when a connection that stood before must be found to be in the summary of its service's takeover.
     """
 
     service_id: str | None
@@ -56,6 +58,7 @@ class WakeUp:
     waited_seconds: int = 0
     answer: Answer | None = None
     may_disrupt: bool = False
+    found_by: datetime | None = None
 
     @staticmethod
     def about(connection: Connection, seen_by: SeenBy) -> WakeUp:
@@ -73,6 +76,10 @@ class WakeUp:
         """After 15 minutes the sweep takes over, so that no message circles for ever."""
         return self.waited_seconds >= _LONGEST_WAIT_SECONDS
 
+    def first_seen_by(self, now: datetime) -> SeenBy:
+        """Who told us of a connection that is found now: what is too late for the summary is told of by itself."""
+        return SeenBy.SWEEP if self.found_by and now >= self.found_by else self.seen_by
+
     def put_back(self) -> WakeUp:
         """The same wake-up after one more pause."""
         return replace(self, waited=self.waited + 1, waited_seconds=self.waited_seconds + self.pause_seconds)
@@ -80,7 +87,7 @@ class WakeUp:
     def to_body(self) -> str:
         """The wake-up as the body of one of our own queue messages; `from_fields` reads it back."""
         fields = {name: value for name, value in asdict(self).items() if value not in (None, 0)}
-        return json.dumps({"autopilot": "wake-up", **fields}, separators=(",", ":"))
+        return json.dumps({"autopilot": "wake-up", **fields}, separators=(",", ":"), default=datetime.isoformat)
 
     @staticmethod
     def from_fields(fields: Mapping[str, object]) -> WakeUp:
@@ -97,6 +104,7 @@ class WakeUp:
             waited_seconds=_number(fields, "waited_seconds"),
             answer=_answer(fields),
             may_disrupt=fields.get("may_disrupt") is True,
+            found_by=_moment(fields, "found_by"),
         )
 
 
@@ -105,6 +113,11 @@ def _text(fields: Mapping[str, object], name: str) -> str | None:
     if value is None or isinstance(value, str):
         return value
     raise TypeError(f"its '{name}' is not text")
+
+
+def _moment(fields: Mapping[str, object], name: str) -> datetime | None:
+    text = _text(fields, name)
+    return datetime.fromisoformat(text) if text else None
 
 
 def _answer(fields: Mapping[str, object]) -> Answer | None:

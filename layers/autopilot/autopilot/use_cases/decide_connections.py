@@ -116,7 +116,7 @@ class DecideConnections:
         looks = []
         for endpoint, connection in connections.items():
             wake_up, known = woken.get(endpoint), rows.get(refs[endpoint])
-            row = _row(service, connection, known, (wake_up or group[0]).seen_by)
+            row = _row(service, connection, known, (wake_up or group[0]).first_seen_by(self.clock()))
             looks.append(Look(row, wake_up, known.connection.state if known else None))
         undecided = [look for look in looks if asks_for_a_decision(look.row, service, look.is_swept, self.clock())]
         decided = self._decide(undecided)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from autopilot.domain.allowlist import BadEntry
 from autopilot.domain.connection import LedgerRow
@@ -44,6 +44,9 @@ _UNHEARD = "NOBODY HEARS what is told"
 _STUCK = "STUCK for more than an hour"
 _MOST_ENTRIES = 50
 _LONGEST_SUBJECT = 200
+_LONGEST_TAKEOVER = timedelta(days=1)
+# More than decide_connection takes from its clock to its write.
+_LONGEST_WRITE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +62,29 @@ class Stop:
 class Takeover:
     """A service that came under management, and the connections that stood by then, as far as they were found.
 
-    is_settled: nothing of them is under way any more.
+    since: when the first of them were looked for. read_at: when the rows were about to be read. is_settled: nothing of
+    them is under way any more.
     """
 
     service: EndpointService
+    since: datetime
+    read_at: datetime
     rows: Sequence[LedgerRow]
-    is_settled: bool
+    is_settled: bool = False
 
     @property
-    def last_found_at(self) -> datetime | None:
-        return max(filter(None, (row.acceptance.since for row in self.rows)), default=None)
+    def due_at(self) -> datetime:
+        """When people should not wait any longer for what is under way or not found yet."""
+        found = (row.acceptance.found_at for row in self.rows)
+        return max(filter(None, (self.since, *found))) + TAKEOVER_PATIENCE
+
+    @property
+    def found_by(self) -> datetime:
+        """By when one must be found to be in the summary, however early that is due.
+
+        Where more come all the time, the summary does not wait for those of the next day.
+        """
+        return min(self.due_at, self.since + _LONGEST_TAKEOVER) - _LONGEST_WRITE
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +122,14 @@ class Notices:
     def is_taken_over(self, told: Mapping[str, str], service: EndpointService) -> bool:
         """Whether people know of the connections that stood when Autopilot came to this service."""
         return self._managed(service) in told
+
+    def taking_over_since(self, told: Mapping[str, str], service: EndpointService) -> datetime | None:
+        """Since when the service's connections are looked for that stood before, or None once people know of them."""
+        if self.is_taken_over(told, service):
+            return None
+        began = self._taking_over(service)
+        moments = (subject.removeprefix(began) for subject in told if subject.startswith(began))
+        return next(map(datetime.fromisoformat, moments), self.clock())
 
     def services_that_ended(self, told: Mapping[str, str], services: Sequence[EndpointService]) -> Sequence[str]:
         """The services that were managed and that AWS does not list any more, until people were told so."""
@@ -201,18 +225,18 @@ class Notices:
     def _managed(self, service: EndpointService) -> str:
         return _MANAGED[self.mode] + service.service_id
 
+    def _taking_over(self, service: EndpointService) -> str:
+        return _TAKING_OVER[self.mode].format(service.service_id)
+
     def _is_settled(self, told: Mapping[str, str], takeover: Takeover) -> bool:
         """Whether nothing is under way, or has been for so long since the last of them was found that people should
         not wait for the rest."""
         if takeover.is_settled:
             return True
-        began = _TAKING_OVER[self.mode].format(takeover.service.service_id)
-        since = next((subject.removeprefix(began) for subject in told if subject.startswith(began)), None)
-        if since is None:
-            self.ledger.record_notice(f"{began}{self.clock().isoformat()}", "")
-            return False
-        last = max(filter(None, (datetime.fromisoformat(since), takeover.last_found_at)))
-        return self.clock() - last >= TAKEOVER_PATIENCE
+        began = self._taking_over(takeover.service)
+        if not any(subject.startswith(began) for subject in told):
+            self.ledger.record_notice(f"{began}{takeover.since.isoformat()}", "")
+        return takeover.read_at >= takeover.due_at
 
 
 def _problem_of(service: EndpointService) -> str | None:

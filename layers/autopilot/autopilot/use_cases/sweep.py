@@ -78,7 +78,7 @@ class Sweep:
         findings: list[Finding] = []
         for service in ours:
             try:
-                findings.append(self._look(service, review, is_new=not self.notices.is_taken_over(told, service)))
+                findings.append(self._look(service, review, self.notices.taking_over_since(told, service)))
             except AwsCallFailed as failure:
                 logger.warning(str(failure), extra={"service_id": service.service_id})
                 failures.append(failure)
@@ -118,12 +118,15 @@ class Sweep:
             failures.append(failure)
             return None
 
-    def _look(self, service: EndpointService, review: Review | None, *, is_new: bool) -> Finding:
-        finding = Finding(service)
+    def _look(self, service: EndpointService, review: Review | None, since: datetime | None) -> Finding:
+        """since: when it began to be taken over, or None where it is."""
+        finding, read_at = Finding(service), self.clock()
         names = self._names_of(service)
         unlisted = self._known(service, finding)
         untouchable = {unreadable.ref for unreadable in finding.unreadable}
         stood_before = [row for row in unlisted.values() if row.seen_by == SeenBy.INSTALLATION]
+        takeover = Takeover(service, since, read_at, stood_before) if since else None
+        found_by = takeover.found_by if takeover else None
         is_settled = all(self._is_settled(row) for row in stood_before)
         hinging: list[LedgerRow] = []
         finding.untold = sum(self.reminders.of_lost(row) for row in unlisted.values())
@@ -133,11 +136,12 @@ class Sweep:
             if connection.ref in untouchable:
                 continue
             row = unlisted.pop(connection.ref, None)
-            is_before = is_new and row is None and stands(connection.state)
+            is_before = takeover is not None and row is None and stands(connection.state)
             is_settled = is_settled and not is_before
             if self.differences.ask_for_a_decision(service, connection, row, review):
-                seen_by = SeenBy.INSTALLATION if is_before else SeenBy.SWEEP
-                finding.to_decide.append(WakeUp.about(connection, seen_by))
+                wake_up = WakeUp.about(connection, SeenBy.SWEEP)
+                of_takeover = replace(wake_up, seen_by=SeenBy.INSTALLATION, found_by=found_by)
+                finding.to_decide.append(of_takeover if is_before else wake_up)
             elif row and stands(connection.state) and service.acceptance_required and review:
                 hinging += [row] if review.hinges_on_units(row) else []
             # Whatever is to be decided: a connection may ask for that at every sweep, and its names must not wait.
@@ -159,7 +163,7 @@ class Sweep:
         finding.to_decide += [
             WakeUp.about(row.connection, SeenBy.SWEEP) for row in self._some_of(hinging, _MOST_PLACES_A_SWEEP, _ref_of)
         ]
-        finding.takeover = Takeover(service, stood_before, is_settled) if is_new else None
+        finding.takeover = replace(takeover, is_settled=is_settled) if takeover else None
         return finding
 
     def _end(self, service_id: str, failures: Failures) -> Finding | None:
