@@ -428,6 +428,21 @@ def test_the_state_that_its_own_account_tells_is_what_is_remembered(autopilot: F
     assert autopilot.row(ref).dns.reason.startswith("the endpoint is rejected; removed ")
 
 
+def test_the_state_that_its_own_account_tells_is_remembered_also_where_a_removal_is_denied(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    ref = autopilot.ready(vpc)
+    autopilot.aws.reject(ref)
+    unlisted(autopilot)
+    autopilot.calls.refused[CHANGE] = "AccessDenied"
+
+    assert autopilot.converge(replace(event(ref), waited_seconds=60)) is Dns.BLOCKED
+    assert autopilot.row(ref).connection.state is AwsState.REJECTED
+    autopilot.calls.refused.clear()
+    assert autopilot.converge(ref) is Dns.ABSENT
+    assert autopilot.row(ref).status is Status.REJECTED
+
+
 def test_what_neither_the_list_nor_its_own_account_has_is_gone(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     ref = autopilot.ready(vpc)
     autopilot.aws.delete(ref)

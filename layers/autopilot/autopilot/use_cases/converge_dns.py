@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from aws_lambda_powertools import Logger
 
 from autopilot.domain.connection import AwsState, Connection, ConnectionRef, Dns, DnsFacet, LedgerRow
-from autopilot.domain.endpoint import regional_entry_of
+from autopilot.domain.endpoint import Endpoint, regional_entry_of
 from autopilot.domain.failures import AwsCallFailed, LedgerChangedMeanwhile, NoConsumerRole
 from autopilot.domain.service import EndpointService
 from autopilot.domain.wake_up import SeenBy, WakeUp
@@ -151,21 +151,20 @@ class ConvergeDns:
             case _:
                 return self._reach_in_account(look)
 
-    def _reach_in_account(self, look: DnsLook) -> Reached:
+    def _reach_in_account(self, look: DnsLook, *, is_anew: bool = False) -> Reached:
         """A session may outlive the role's rights, and even the role: what it is denied is asked once more anew."""
         account, region = look.owner, look.known.connection.region
         try:
-            try:
-                return self._reach_through_role(look, self.consumers.enter(account, region))
-            except AwsCallFailed as failure:
-                is_denied = failure.needs_a_person or failure.is_of_the_session
-                if not is_denied or not self.consumers.leave(account, region):
-                    raise
-                look = self._as_written(look)
-                return self._reach_through_role(look, self.consumers.enter(account, region))
+            consumer = self.consumers.enter(account, region)
+            endpoint = consumer.endpoint(look.ref.endpoint_id) if look.may_be_in_use else None
+            look = replace(look, own_state=endpoint.state if endpoint else None)
+            return self._reach_through_role(look, consumer, endpoint)
         except NoConsumerRole as refusal:
             return look, self._without_role(look, refusal)
         except AwsCallFailed as failure:
+            is_denied = failure.needs_a_person or failure.is_of_the_session
+            if is_denied and not is_anew and self.consumers.leave(account, region):
+                return self._reach_in_account(self._as_written(look), is_anew=True)
             if failure.is_race:
                 logger.info(f"{failure}; looked at again", extra={"endpoint_id": look.ref.endpoint_id})
                 return look, None
@@ -180,9 +179,7 @@ class ConvergeDns:
         """With what was written down before AWS refused: some zones may be written, although another one is not."""
         return replace(look, known=self.ledger.rows([look.ref]).get(look.ref, look.known))
 
-    def _reach_through_role(self, look: DnsLook, consumer: ConsumerAccount) -> Reached:
-        endpoint = consumer.endpoint(look.ref.endpoint_id) if look.may_be_in_use else None
-        look = replace(look, own_state=endpoint.state if endpoint else None)
+    def _reach_through_role(self, look: DnsLook, consumer: ConsumerAccount, endpoint: Endpoint | None) -> Reached:
         if endpoint is None or endpoint.state.asks_for_no_dns:
             return look, self.endpoint_dns.absent(look, consumer)
         if look.listed is None:
