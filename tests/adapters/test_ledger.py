@@ -20,9 +20,13 @@ from autopilot.domain.connection import (
     Moment,
     NetworkInterface,
 )
-from autopilot.domain.disruption import Brake, hour_of
+from autopilot.domain.disruption import Brake, MaxDisruptions, OnRevoked, hour_of
 from autopilot.domain.failures import LedgerChangedMeanwhile, UnreadableRow
+from autopilot.domain.mode import Mode
 from autopilot.domain.report import GivenNotice
+from autopilot.domain.service import EndpointService
+from autopilot.use_cases.braking import Braking
+from autopilot.use_cases.findings import Finding
 from autopilot.use_cases.ports import Ledger
 from tests.adapters import real
 from tests.fakes.clock import Clock
@@ -75,6 +79,15 @@ class Subject:
             UpdateExpression="SET allowed = :allowed REMOVE allowed_at",
             ExpressionAttributeValues={":allowed": {"N": str(allowed)}},
         )
+
+    def keep_brake_of_before(self, since: datetime, taken: int) -> None:
+        """As it was before disruptions were counted by the hour."""
+        if isinstance(self.ledger, FakeLedger):
+            self.ledger.record_brake(None, Brake({hour_of(since): taken}, limit=5))
+            return
+        fields = {"since": since.isoformat(), "limit": 5, "taken": taken, "allowed": 0}
+        item = key_of(BRAKE) | {name: serialize(value) for name, value in fields.items()}
+        self.dynamodb.put_item(TableName=real.LEDGER, Item=item)
 
 
 @pytest.fixture
@@ -401,6 +414,22 @@ def test_a_person_may_allow_before_there_is_a_brake(subject: Subject, clock: Clo
     ledger.record_brake(read, brake)
 
     assert ledger.brake() == brake
+
+
+@pytest.mark.parametrize("taken", [0, 3])
+def test_a_brake_from_before_it_counted_by_the_hour_goes_on_with_what_was_taken(
+    subject: Subject, clock: Clock, taken: int
+) -> None:
+    since, ledger = clock() - timedelta(hours=3), subject.ledger
+    subject.keep_brake_of_before(since, taken)
+    assert ledger.brake() == Brake({hour_of(since): taken}, limit=5)
+
+    finding = Finding(EndpointService.ended(SERVICE), revoked=[UNSEEN])
+    assert Braking(ledger, Mode.ENFORCE, OnRevoked.REJECT, MaxDisruptions(5, 0), clock)([finding]) is None
+
+    room = 5 - taken
+    assert [ledger.take_disruption() for _ in range(room + 1)] == [*[True] * room, False]
+    assert ledger.brake() == Brake({hour_of(since): taken, hour_of(clock()): room}, limit=5)
 
 
 @pytest.mark.parametrize("garbled", [{"hours": "many"}, {"hours": {"today": 3}}, {"allowed_at": "just now"}])

@@ -21,7 +21,7 @@ from autopilot.domain.connection import (
     Moment,
     NetworkInterface,
 )
-from autopilot.domain.disruption import Brake
+from autopilot.domain.disruption import Brake, hour_of
 from autopilot.domain.failures import UnreadableRow
 from autopilot.domain.report import GivenNotice
 
@@ -148,13 +148,20 @@ def read_brake(item: Mapping[str, Any]) -> Brake:
     allowed_at = fields.get("allowed_at")
     try:
         return Brake(
-            {datetime.fromisoformat(hour): int(number) for hour, number in fields.get("hours", {}).items()},
+            _hours(fields),
             _count(fields.get("limit")),
             _count(fields.get("allowed")),
             datetime.fromisoformat(allowed_at) if allowed_at else None,
         )
     except (AttributeError, TypeError, ValueError) as why:
         raise UnreadableRow(BRAKE, why) from why
+
+
+def _hours(fields: Mapping[str, Any]) -> Mapping[datetime, int]:
+    """A row from before disruptions were counted by the hour has their sum, and the beginning of their day."""
+    if "since" in fields and "hours" not in fields:
+        return {hour_of(datetime.fromisoformat(fields["since"])): _count(fields.get("taken"))}
+    return {datetime.fromisoformat(hour): int(number) for hour, number in fields.get("hours", {}).items()}
 
 
 def _count(value: object) -> int:
