@@ -392,12 +392,13 @@ def test_a_brake_that_is_gone_is_not_made_anew_from_memory(ledger: Ledger) -> No
     assert ledger.brake() is None
 
 
-def test_a_person_allows_more_at_any_time_and_that_is_a_change(subject: Subject) -> None:
-    ledger, read = subject.ledger, Brake(limit=2)
+@pytest.mark.parametrize("before", [0, 12])
+def test_what_a_person_allows_at_any_time_is_a_change(subject: Subject, clock: Clock, before: int) -> None:
+    ledger, read = subject.ledger, Brake(limit=2, allowed=before, allowed_at=clock() if before else None)
     ledger.record_brake(None, read)
     subject.allow_disruptions(12)
 
-    assert ledger.brake() == replace(read, allowed=12)
+    assert ledger.brake() == replace(read, allowed=12, allowed_at=None)
     with pytest.raises(LedgerChangedMeanwhile):
         ledger.record_brake(read, read.without_permission())
 

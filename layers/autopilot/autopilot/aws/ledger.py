@@ -127,7 +127,9 @@ class LedgerTable:
         if read:
             values |= {f":read_{name}": serialize(value) for name, value in brake_fields(read).items()}
             as_read = [f"(#{name} = :read_{name} OR attribute_not_exists(#{name}))" for name in written]
-            condition = " AND ".join(["attribute_exists(service_id)", *as_read])
+            # A person who allows the same number anew takes it away.
+            seen = ["attribute_exists(#allowed_at)"] if read.allowed_at else []
+            condition = " AND ".join(["attribute_exists(service_id)", *as_read, *seen])
         with calling("UpdateItem", f"{self._table} {BRAKE.service_id}"):
             try:
                 self._dynamodb.update_item(
