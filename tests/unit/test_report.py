@@ -122,6 +122,15 @@ def test_what_people_should_know_of_within_a_status_is_told_once(before: LedgerR
     assert not is_untold(replace(after, told=telling(after)))
 
 
+@pytest.mark.parametrize("status", Status)
+def test_what_was_told_before_there_was_a_digest_is_not_told_again(status: Status) -> None:
+    told = replace(ROWS[status], told=telling(ROWS[status]).partition(" ")[0])
+
+    assert not is_untold(told)
+    assert change_of(told, replace(told, repeats=1)) is None
+    assert all(is_untold(replace(other, told=told.told)) for other in ROWS.values() if other.status is not status)
+
+
 def test_other_names_are_not_told_as_if_the_connection_were_new() -> None:
     before, after = LATER["another name"]
     told = change_of(before, after)

@@ -124,7 +124,7 @@ def telling(row: LedgerRow) -> str:
     if row.status is None:
         return "observed" if row.would else ""
     details = _details(row)
-    return f"{row.status} {hashlib.sha256(details.encode()).hexdigest()[:12]}" if details else row.status.value
+    return row.status.value if details is None else f"{row.status} {hashlib.sha256(details.encode()).hexdigest()[:12]}"
 
 
 def word_of(told: str) -> str:
@@ -134,15 +134,17 @@ def word_of(told: str) -> str:
 
 def is_untold(row: LedgerRow) -> bool:
     """Whether the last that there is to tell was never reported."""
-    return telling(row) not in ("", row.told)
+    now = telling(row)
+    # Rows that were told of before there was a digest have the word alone.
+    return (now if " " in row.told else word_of(now)) not in ("", row.told)
 
 
 _DISCONNECTED, _REFUSED = "disconnected", "refused"
 _TOLD_AS = {status.value: status for status in Status} | {_DISCONNECTED: Status.REVOKED, _REFUSED: Status.REJECTED}
 
 
-def _details(row: LedgerRow) -> str:
-    """What may change while the status stays, and people should know all the same."""
+def _details(row: LedgerRow) -> str | None:
+    """What may change while the status stays, and people should know all the same; None for nothing."""
     match row.status:
         case Status.READY:
             names = sorted(name for name, _ in row.dns.names)
@@ -152,7 +154,7 @@ def _details(row: LedgerRow) -> str:
         case Status.DNS_BLOCKED:
             return row.dns.reason
         case _:
-            return ""
+            return None
 
 
 def repetition_due(written_at: datetime | None, repeats: int, now: datetime) -> int | None:
