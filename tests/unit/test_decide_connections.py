@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
 from autopilot.domain.allowlist import Action, AllowlistEntry, EntryKey, Verdict
 from autopilot.domain.connection import Acceptance, AwsState, Connection, ConnectionRef, Dns, Status
+from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.mode import Mode
 from autopilot.domain.organization import OrganizationalUnit, Owner, Placement
 from autopilot.domain.wake_up import Answer, SeenBy, WakeUp
+from autopilot.use_cases.ports import Refusal
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, FakeAutopilot, event, notification
 from tests.fakes.calls import Crash
 from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, STRANGER, ZONE
@@ -692,6 +694,32 @@ def test_hundreds_that_wait_at_once_are_answered_fifty_by_fifty(autopilot: FakeA
 
     assert autopilot.calls.made.count(ACCEPT) == 3
     assert {state(autopilot, ref) for ref in refs} == {AwsState.PENDING}
+
+
+@pytest.mark.parametrize("answer", ["accept", "reject"])
+@pytest.mark.parametrize(("code", "calls", "answered"), [("InvalidState", 7, 7), ("RequestLimitExceeded", 1, 0)])
+def test_one_endpoint_that_fails_the_whole_call_holds_up_no_other(
+    monkeypatch: pytest.MonkeyPatch, answer: str, code: str, calls: int, answered: int
+) -> None:
+    """It is found by halving; who is told to slow down is not asked more often."""
+    autopilot = FakeAutopilot(allowed_principals=(CONSUMER,) if answer == "accept" else (), unlisted=Verdict.REJECT)
+    service_id = autopilot.aws.service()
+    refs = [requested(autopilot, service_id=service_id) for _ in range(8)]
+    really, made = getattr(autopilot.services, answer), []
+
+    def call(service_id: str, endpoint_ids: Sequence[str]) -> Mapping[str, Refusal]:
+        made.append(endpoint_ids)
+        if refs[2].endpoint_id in endpoint_ids:
+            raise AwsCallFailed(ACCEPT, service_id, code, "the test says so")
+        return really(service_id, endpoint_ids)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(autopilot.services, answer, call)
+    outcome = autopilot.decide(WakeUp(service_id, None, None, None, SeenBy.NOTIFICATION))
+
+    assert len(made) == calls
+    assert outcome.counts.total() == answered
+    assert sum(state(autopilot, ref) is not AwsState.PENDING_ACCEPTANCE for ref in refs) == answered
+    assert state(autopilot, refs[2]) is AwsState.PENDING_ACCEPTANCE
 
 
 def test_who_is_told_to_slow_down_waits_and_has_not_failed(autopilot: FakeAutopilot) -> None:

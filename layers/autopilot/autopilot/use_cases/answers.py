@@ -21,6 +21,11 @@ from autopilot.use_cases.wakes import Wakes
 
 logger = Logger(child=True)
 
+# What EC2 says of one endpoint. Documented as a part of the answer; as the whole of it, it would hold up all others.
+_OF_AN_ENDPOINT = ("InvalidParameter", "InvalidState", "InvalidVpcEndpointId")
+
+type Call = Callable[[str, Sequence[str]], Mapping[str, Refusal]]
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:
@@ -86,16 +91,11 @@ class Answers:
             else:
                 self._record(look, Acceptance.ACCEPTED)
 
-    def _called(
-        self,
-        call: Callable[[str, Sequence[str]], Mapping[str, Refusal]],
-        service: EndpointService,
-        looks: Sequence[Decided],
-    ) -> list[Decided]:
+    def _called(self, call: Call, service: EndpointService, looks: Sequence[Decided]) -> list[Decided]:
         """Those that EC2 did not refuse. In observe mode nothing is called and nothing is done."""
         if self.mode is Mode.OBSERVE or not looks:
             return []
-        refusals = call(service.service_id, [look.ref.endpoint_id for look in looks])
+        refusals = self._refusals(call, service.service_id, [look.ref.endpoint_id for look in looks])
         for look in looks:
             if refusal := refusals.get(look.ref.endpoint_id):
                 failure = AwsCallFailed(
@@ -103,6 +103,22 @@ class Answers:
                 )
                 self._refused(look, failure)
         return [look for look in looks if look.ref.endpoint_id not in refusals]
+
+    def _refusals(self, call: Call, service_id: str, endpoint_ids: Sequence[str]) -> Mapping[str, Refusal]:
+        """Where one endpoint fails the whole call, the batch is halved until it stands alone.
+
+        Raises AwsCallFailed for what is about no endpoint: to halve what is throttled would only make more calls.
+        """
+        try:
+            return call(service_id, endpoint_ids)
+        except AwsCallFailed as failure:
+            if not failure.code.startswith(_OF_AN_ENDPOINT):
+                raise
+            if len(endpoint_ids) == 1:
+                return {endpoint_ids[0]: Refusal(failure.code, failure.message)}
+            middle = len(endpoint_ids) // 2
+            halves = endpoint_ids[:middle], endpoint_ids[middle:]
+            return {e: r for half in halves for e, r in self._refusals(call, service_id, half).items()}
 
     def _refused(self, look: Decided, failure: AwsCallFailed) -> None:
         """It is looked at again and, when it stays refused, fails for good, so that the alarm tells a person.
