@@ -119,10 +119,12 @@ def requests_of(boto_client: Any, operation: str) -> list[dict[str, Any]]:
     return made
 
 
-def refuse(boto_client: Any, operation: str, code: str) -> None:
-    """Have every call of the operation from now on refused."""
+def refuse(boto_client: Any, operation: str, code: str, of: str = "") -> None:
+    """Have every call of the operation from now on refused; of: those that name this alone."""
 
-    def refusal(**_: object) -> None:
+    def refusal(params: object, **_: object) -> None:
+        if of not in str(params):
+            return
         raise ClientError({"Error": {"Code": code, "Message": "the test says so"}}, operation)
 
     boto_client.meta.events.register(f"provide-client-params.*.{operation}", refusal)

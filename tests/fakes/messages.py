@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.mails import Mail
 from autopilot.domain.report import ConnectionEvent
 from autopilot.domain.wake_up import WakeUp
@@ -76,8 +77,11 @@ class FakeTrails:
         self._calls = calls
         self.logging = True
 
-    def is_logging(self) -> bool:
-        for operation in ("DescribeTrails", "GetTrailStatus"):
-            with self._calls.making(operation, "this Region"):
-                pass
+    def is_logging(self) -> bool | None:
+        try:
+            for operation in ("DescribeTrails", "GetTrailStatus"):
+                with self._calls.making(operation, "this Region"):
+                    pass
+        except AwsCallFailed:
+            return None
         return self.logging

@@ -62,6 +62,14 @@ def test_the_inventory_tells_whether_a_trail_logs(autopilot: FakeAutopilot, logg
     assert told in autopilot.ledger.notices()["INSTALLED"].text
 
 
+@pytest.mark.parametrize("operation", ["DescribeTrails", "GetTrailStatus"])
+def test_the_inventory_is_told_where_cloudtrail_refuses_for_ever(autopilot: FakeAutopilot, operation: str) -> None:
+    autopilot.calls.refused[operation] = "AccessDeniedException"
+    autopilot.sweep()
+
+    assert "CloudTrail does not say" in autopilot.ledger.notices()["INSTALLED"].text
+
+
 def test_a_wrong_tag_is_told_once_again_when_it_changes_and_then_withdrawn(autopilot: FakeAutopilot) -> None:
     service_id = autopilot.aws.service(MANAGED | {"autopilot:zone": "nonsense"})
     subject = f"CHECK THE TAGS of {service_id}"

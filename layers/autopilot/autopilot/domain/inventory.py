@@ -13,6 +13,12 @@ from autopilot.domain.mails import plain
 from autopilot.domain.service import OPT_IN_TAG, OPT_IN_VALUE, EndpointService
 
 _LONGEST_LIST = 50
+_TRAIL = {
+    True: "A CloudTrail trail logs management events here, so a person's Accept or Reject is seen at once.",
+    False: "No CloudTrail trail logs here: changes are found by the sweep, minutes later. Create a trail.",
+    None: "CloudTrail does not say whether a trail logs management events here: without one, changes are found by the "
+    "sweep, minutes later.",
+}
 
 
 def installed(
@@ -20,10 +26,13 @@ def installed(
     rows: Mapping[str, Sequence[LedgerRow]],
     listed: int,
     is_observing: bool,
-    is_trail_logging: bool,
+    is_trail_logging: bool | None,
     region: str,
 ) -> str:
-    """The one e-mail after the first deployment. rows: by service id, of the connections that stood before."""
+    """The one e-mail after the first deployment.
+
+    rows: by service id, of the connections that stood before. is_trail_logging: None where CloudTrail did not say.
+    """
     managed = [service for service in services if service.managed]
     others = [service for service in services if not service.managed]
     lines = [
@@ -39,11 +48,7 @@ def installed(
         lines += ["", "To have one managed, tag it:", "", *_shortened(commands)]
     if before := [row for of_service in rows.values() for row in of_service]:
         lines += ["", *_stood_before(before, is_observing)]
-    lines.append("")
-    if is_trail_logging:
-        lines.append("A CloudTrail trail logs management events here, so a person's Accept or Reject is seen at once.")
-    else:
-        lines.append("No CloudTrail trail logs here: changes are found by the sweep, minutes later. Create a trail.")
+    lines += ["", _TRAIL[is_trail_logging]]
     return "\n".join(lines)
 
 

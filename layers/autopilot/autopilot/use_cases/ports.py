@@ -276,5 +276,6 @@ class Audience(Protocol):
 
 
 class Trails(Protocol):
-    def is_logging(self) -> bool:
-        """Whether a trail logs management events here, without which EventBridge gets none."""
+    def is_logging(self) -> bool | None:
+        """Whether a trail logs management events here, without which EventBridge gets none; None where that cannot be
+        told."""
