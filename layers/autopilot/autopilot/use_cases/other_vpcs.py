@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from autopilot.domain.connection import LedgerRow
 from autopilot.domain.endpoint import Endpoint, VpcRef
 from autopilot.use_cases.associations import Associations
 from autopilot.use_cases.dns_look import DnsLook
@@ -48,42 +47,37 @@ class OtherVpcs:
         for ref in sorted(unclean):
             associations.withdraw([zone_id for _, zone_id in ours], ref)
         asked = [associations.ask(ref, dict(ours), allows_shadowing=look.service.allows_shadowing) for ref in refs]
-        look = self._write_down(look, [one.vpc for one in asked if one.lacks])
-        for one in asked:
+        lacking = [one for one in asked if one.lacks]
+        look = self._write_down(look, [one.vpc for one in lacking])
+        for one in lacking:
             associations.add(one)
         wholly = {one.vpc for one in asked if one.has and not one.refusals}
         partly = {one.vpc for one in asked if one.vpc not in wholly and (one.has or one.vpc in maybe)}
         problems += [text for one in asked for text in one.refusals]
-        for ref in sorted(maybe - set(refs)):
-            if refusals := self._take_off(look, associations, ours, ref):
-                problems += refusals
-                partly.add(ref)
-        return look, Served(_texts(wholly), _texts(partly), problems)
+        refused = self._take_off(look, associations, ours, maybe - set(refs))
+        problems += [text for one in refused.values() for text in one]
+        return look, Served(_texts(wholly), _texts(partly | refused.keys()), problems)
 
     def let_go(self, look: DnsLook, consumer: ConsumerAccount, ours: Sequence[OurZone]) -> Served:
         """Take our zones off all of them; left are those whose accounts do not let us. Raises AwsCallFailed."""
-        associations = self._associations(look, consumer)
-        refused = {
-            ref: refusals
-            for ref in sorted(_refs(look, look.known.dns.maybe_served))
-            if (refusals := self._take_off(look, associations, ours, ref))
-        }
+        maybe = _refs(look, look.known.dns.maybe_served)
+        refused = self._take_off(look, self._associations(look, consumer), ours, maybe)
         return Served(partly=_texts(refused), problems=[text for one in refused.values() for text in one])
 
     def _take_off(
-        self, look: DnsLook, associations: Associations, ours: Sequence[OurZone], ref: VpcRef
-    ) -> Sequence[str]:
-        """Sentences that say why not. What other endpoints of the VPC serve it with stays."""
-        still = {
-            zone for row in self._others(look) if ref in _refs(look, row.dns.maybe_served) for zone in row.dns.zones
-        }
-        zone_ids = [zone_id for name, zone_id in ours if name not in still]
-        # A zone that is gone serves nobody, whoever lets us in.
-        return associations.remove(zone_ids, ref) if zone_ids else ()
-
-    def _others(self, look: DnsLook) -> Sequence[LedgerRow]:
-        rows = self.ledger.rows_in(look.owner, look.known.dns.vpc_id)
-        return [row for row in rows if row.ref != look.ref]
+        self, look: DnsLook, associations: Associations, ours: Sequence[OurZone], refs: Collection[VpcRef]
+    ) -> Mapping[VpcRef, Sequence[str]]:
+        """Those whose accounts do not let us, and why. What other endpoints of the VPC serve them with stays."""
+        rows = self.ledger.rows_in(look.owner, look.known.dns.vpc_id) if refs else ()
+        others = [(_refs(look, row.dns.maybe_served), row.dns.zones) for row in rows if row.ref != look.ref]
+        refused: dict[VpcRef, Sequence[str]] = {}
+        for ref in sorted(refs):
+            still = {zone for served, zones in others if ref in served for zone in zones}
+            zone_ids = [zone_id for name, zone_id in ours if name not in still]
+            # A zone that is gone serves nobody, whoever lets us in.
+            if zone_ids and (refusals := associations.remove(zone_ids, ref)):
+                refused[ref] = refusals
+        return refused
 
     def _write_down(self, look: DnsLook, vpcs: Iterable[VpcRef]) -> DnsLook:
         """A run that dies would leave a VPC that is served although no tag says so, and nobody knows of it."""
