@@ -19,16 +19,6 @@ CREATE, CHANGE, DELETE = "CreateHostedZone", "ChangeResourceRecordSets", "Delete
 ROUTE_53_WRITES = {CREATE, CHANGE, DELETE}
 
 
-@pytest.fixture
-def autopilot() -> FakeAutopilot:
-    return FakeAutopilot()
-
-
-@pytest.fixture
-def vpc(autopilot: FakeAutopilot) -> Vpc:
-    return autopilot.aws.new_vpc(CONSUMER)
-
-
 def unlisted(autopilot: FakeAutopilot) -> None:
     """From now on the provider's list shows nothing."""
     autopilot.services.shown = lambda _: None

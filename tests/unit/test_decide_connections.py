@@ -24,11 +24,6 @@ IN_PROD = (OrganizationalUnit(NEAREST, "Prod"), OrganizationalUnit(ABOVE, "Workl
 ALICE = f"arn:aws:sts::{PROVIDER}:assumed-role/Admin/alice"
 
 
-@pytest.fixture
-def autopilot() -> FakeAutopilot:
-    return FakeAutopilot()
-
-
 def requested(autopilot: FakeAutopilot, account: str = CONSUMER, service_id: str | None = None) -> ConnectionRef:
     """A new request for a connection, by an account in a VPC of its own."""
     return autopilot.aws.endpoint(service_id or autopilot.aws.service(), autopilot.aws.new_vpc(account))

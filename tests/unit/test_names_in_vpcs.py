@@ -25,16 +25,6 @@ CREATE, CHANGE, DELETE = "CreateHostedZone", "ChangeResourceRecordSets", "Delete
 DAY = 24 * 3600
 
 
-@pytest.fixture
-def autopilot() -> FakeAutopilot:
-    return FakeAutopilot()
-
-
-@pytest.fixture
-def vpc(autopilot: FakeAutopilot) -> Vpc:
-    return autopilot.aws.new_vpc(CONSUMER)
-
-
 def target(autopilot: FakeAutopilot, ref: ConnectionRef) -> str:
     return autopilot.aws.regional_name(ref)
 

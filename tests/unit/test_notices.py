@@ -18,16 +18,6 @@ from tests.fakes.landscape import CONSUMER, MANAGED, STRANGER, ZONE, Vpc
 INTERVAL_SECONDS = 300
 
 
-@pytest.fixture
-def autopilot() -> FakeAutopilot:
-    return FakeAutopilot()
-
-
-@pytest.fixture
-def vpc(autopilot: FakeAutopilot) -> Vpc:
-    return autopilot.aws.new_vpc(CONSUMER)
-
-
 def told(autopilot: FakeAutopilot, sweeps: int = 2) -> dict[str, str]:
     """The notices that were told meanwhile. A notice told twice fails the test."""
     notices: list[Notice] = []

@@ -13,16 +13,6 @@ from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER,
 from tests.unit.test_names_in_vpcs import API, DAY, LEDGER, connected_with, our_zone, target
 
 
-@pytest.fixture
-def autopilot() -> FakeAutopilot:
-    return FakeAutopilot()
-
-
-@pytest.fixture
-def vpc(autopilot: FakeAutopilot) -> Vpc:
-    return autopilot.aws.new_vpc(CONSUMER)
-
-
 def test_other_vpcs_of_the_account_are_served_and_let_go_again(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     spoke = autopilot.aws.new_vpc(CONSUMER)
     ref = connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs=spoke.vpc_id)

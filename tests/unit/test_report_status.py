@@ -12,11 +12,6 @@ from tests.fakes.landscape import CONSUMER, MANAGED, STRANGER
 SERVICE_NAME = "payments"
 
 
-@pytest.fixture
-def autopilot() -> FakeAutopilot:
-    return FakeAutopilot()
-
-
 def service(autopilot: FakeAutopilot) -> str:
     return autopilot.aws.service(MANAGED | {"Name": SERVICE_NAME})
 

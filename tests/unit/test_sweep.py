@@ -20,16 +20,6 @@ UNIT = "ou-ab12-11111111"
 INTERVAL_SECONDS = 300
 
 
-@pytest.fixture
-def autopilot() -> FakeAutopilot:
-    return FakeAutopilot()
-
-
-@pytest.fixture
-def vpc(autopilot: FakeAutopilot) -> Vpc:
-    return autopilot.aws.new_vpc(CONSUMER)
-
-
 def run_all(autopilot: FakeAutopilot) -> None:
     """Sweep, then do what was enqueued."""
     autopilot.sweep()

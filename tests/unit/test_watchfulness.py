@@ -18,16 +18,6 @@ DAY = 24 * HOUR
 NOTIFY = "CreateVpcEndpointConnectionNotification"
 
 
-@pytest.fixture
-def autopilot() -> FakeAutopilot:
-    return FakeAutopilot()
-
-
-@pytest.fixture
-def vpc(autopilot: FakeAutopilot) -> Vpc:
-    return autopilot.aws.new_vpc(CONSUMER)
-
-
 def notices(autopilot: FakeAutopilot, subject: str) -> list[str]:
     """The texts that were told under a subject since this was last asked."""
     batch = autopilot.ledger.stream()

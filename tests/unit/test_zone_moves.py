@@ -18,16 +18,6 @@ OWN = f"own.{ZONE}"
 APEX = {"autopilot:zone": API, "autopilot:records": "@"}
 
 
-@pytest.fixture
-def autopilot() -> FakeAutopilot:
-    return FakeAutopilot()
-
-
-@pytest.fixture
-def vpc(autopilot: FakeAutopilot) -> Vpc:
-    return autopilot.aws.new_vpc(CONSUMER)
-
-
 def service_with(autopilot: FakeAutopilot, zone: str, records: str) -> str:
     return autopilot.aws.service(MANAGED | {"autopilot:zone": zone, "autopilot:records": records})
 
