@@ -15,7 +15,7 @@ from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.listener import Certificate, Listener, LoadBalancer
 from autopilot.domain.mode import Mode
 from autopilot.domain.wake_up import SeenBy, WakeUp
-from tests.fakes.autopilot import SECONDS_TO_INSYNC, FakeAutopilot, event
+from tests.fakes.autopilot import SECONDS_TO_INSYNC, STATUS_TOPIC, FakeAutopilot, event
 from tests.fakes.calls import Crash
 from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc
 from tests.local_aws.privatelink import Caller
@@ -316,7 +316,12 @@ def test_a_name_that_an_endpoint_of_a_service_out_of_our_hands_holds_is_free_onc
     assert autopilot.aws.resolves(vpc, API) == (target(autopilot, waiting) if goes else target(autopilot, holder))
 
 
-def test_what_a_deleted_service_left_behind_goes_and_people_are_told(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_what_a_deleted_service_left_behind_goes_and_people_are_told(
+    autopilot: FakeAutopilot, vpc: Vpc, is_heard: bool
+) -> None:
+    """Once somebody listens; what was written goes all the same."""
+    autopilot.audience.deaf = [] if is_heard else [STATUS_TOPIC]
     ref, other = autopilot.ready(vpc), autopilot.ready(autopilot.aws.new_vpc(CONSUMER))
     autopilot.run()
     autopilot.aws.reject(ref)
@@ -327,6 +332,8 @@ def test_what_a_deleted_service_left_behind_goes_and_people_are_told(autopilot: 
 
     assert autopilot.aws.zones_in(vpc) == set()
     assert (autopilot.row(ref).status, autopilot.row(other).status) == (Status.RETIRED, Status.READY)
+    autopilot.audience.deaf = []
+    autopilot.run()
     told = [subject for subject in mails(autopilot) if ref.service_id in subject and "ENDED" in subject]
     assert len(told) == 1
 

@@ -32,7 +32,8 @@ from autopilot.use_cases.ports import Ledger, Trails
 # What was only observed is summed up anew once it is done.
 _INSTALLED = {Mode.ENFORCE: "INSTALLED", Mode.OBSERVE: "INSTALLED TO OBSERVE"}
 _MANAGED = {Mode.ENFORCE: "NOW MANAGED ", Mode.OBSERVE: "NOW OBSERVED "}
-_TAKING_OVER = {Mode.ENFORCE: "TAKING OVER {} SINCE ", Mode.OBSERVE: "OBSERVING {} SINCE "}
+_TAKING_OVER = {Mode.ENFORCE: "TAKING OVER ", Mode.OBSERVE: "OBSERVING "}
+_SINCE = " SINCE "
 _LEFT = "NO LONGER MANAGED "
 _ENDED = "ENDED "
 _CERTIFICATE = "CHECK THE CERTIFICATE "
@@ -127,15 +128,20 @@ class Notices:
         """Since when the service's connections are looked for that stood before, or None once people know of them."""
         if self.is_taken_over(told, service):
             return None
-        began = self._taking_over(service)
-        moments = (subject.removeprefix(began) for subject in told if subject.startswith(began))
-        return next(map(datetime.fromisoformat, moments), self.clock())
+        return self._begun(told).get(service.service_id, self.clock())
+
+    def of_beginnings(self, told: Mapping[str, str], services: Sequence[EndpointService]) -> None:
+        """Write down which services are taken over, whoever hears of it: one that ends must not be forgotten."""
+        begun = self._begun(told)
+        for service in services:
+            if service.service_id not in begun:
+                subject = f"{_TAKING_OVER[self.mode]}{service.service_id}{_SINCE}{self.clock().isoformat()}"
+                self.ledger.record_notice(subject, "")
 
     def services_that_ended(self, told: Mapping[str, str], services: Sequence[EndpointService]) -> Sequence[str]:
-        """The services that were managed and that AWS does not list any more, until people were told so."""
-        managed = {text.removeprefix(_MANAGED[self.mode]) for text in told if text.startswith(_MANAGED[self.mode])}
+        """The services that were taken over and that AWS does not list any more, until people were told so."""
         there = {service.service_id for service in services}
-        return sorted(one for one in managed - there if _ENDED + one not in told)
+        return sorted(one for one in self._begun(told).keys() - there if _ENDED + one not in told)
 
     def of_end(self, service_id: str) -> None:
         """Nothing of ours leads to the service any more."""
@@ -208,7 +214,7 @@ class Notices:
         listed: int,
     ) -> None:
         """One summary for all connections that stood before, once what they asked for is done."""
-        settled = [takeover for takeover in takeovers if self._is_settled(told, takeover)]
+        settled = [takeover for takeover in takeovers if takeover.is_settled or takeover.read_at >= takeover.due_at]
         is_observing = self.mode is Mode.OBSERVE
         if _INSTALLED[self.mode] in told:
             for takeover in settled:
@@ -225,18 +231,11 @@ class Notices:
     def _managed(self, service: EndpointService) -> str:
         return _MANAGED[self.mode] + service.service_id
 
-    def _taking_over(self, service: EndpointService) -> str:
-        return _TAKING_OVER[self.mode].format(service.service_id)
-
-    def _is_settled(self, told: Mapping[str, str], takeover: Takeover) -> bool:
-        """Whether nothing is under way, or has been for so long since the last of them was found that people should
-        not wait for the rest."""
-        if takeover.is_settled:
-            return True
-        began = self._taking_over(takeover.service)
-        if not any(subject.startswith(began) for subject in told):
-            self.ledger.record_notice(f"{began}{takeover.since.isoformat()}", "")
-        return takeover.read_at >= takeover.due_at
+    def _begun(self, told: Mapping[str, str]) -> Mapping[str, datetime]:
+        """Since when each service is taken over, by its id."""
+        began = _TAKING_OVER[self.mode]
+        marks = [subject.removeprefix(began).split(_SINCE) for subject in told if subject.startswith(began)]
+        return {service_id: datetime.fromisoformat(since) for service_id, since in marks}
 
 
 def _problem_of(service: EndpointService) -> str | None:

@@ -95,6 +95,7 @@ class Sweep:
         unheard = self._unheard(failures)
         counts["unheard_topics"] = len(unheard or ())
         self._keep_notifications(ours, failures)
+        self.notices.of_beginnings(told, ours)
         if self.notices.are_heard(unheard):
             self.notices.of_audience(told, unheard)
             bad = listing.bad if listing else None
