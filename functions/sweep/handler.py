@@ -56,6 +56,8 @@ def wire() -> tuple[Sweep, FollowAllowlist]:
     keeping = ServicePermissions(services, allowlist, ledger, settings.mode, now)
     permissions = keeping if settings.manage_permissions else None
     requests_queue = SqsQueue(sqs, settings.requests_queue_url)
+    asks_organizations = bool(settings.organization_id or settings.organizations_role_arn)
+    braking = Braking(ledger, settings.mode, settings.on_revoked, asks_organizations, settings.max_disruptions, now)
     drift = DriftChecks(settings.drift_check, settings.foreign_drift_check)
     sweep = Sweep(
         services=services,
@@ -72,7 +74,7 @@ def wire() -> tuple[Sweep, FollowAllowlist]:
         notifications=ConnectionNotifications(services, settings.notification_topic_arn, settings.mode),
         differences=Differences(settings.mode, drift, now),
         reminders=Reminders(ledger, settings.held_reminder, now),
-        braking=Braking(ledger, settings.mode, settings.on_revoked, settings.max_disruptions, now),
+        braking=braking,
         mode=settings.mode,
         grace=settings.name_grace,
         clock=now,

@@ -426,7 +426,7 @@ def test_a_brake_from_before_it_counted_by_the_hour_goes_on_with_what_was_taken(
     assert ledger.brake() == Brake({hour_of(since): taken}, limit=5)
 
     finding = Finding(EndpointService.ended(SERVICE), revoked=[UNSEEN])
-    assert Braking(ledger, Mode.ENFORCE, OnRevoked.REJECT, MaxDisruptions(5, 0), clock)([finding]) is None
+    assert Braking(ledger, Mode.ENFORCE, OnRevoked.REJECT, True, MaxDisruptions(5, 0), clock)([finding]) is None
 
     room = 5 - taken
     assert [ledger.take_disruption() for _ in range(room + 1)] == [*[True] * room, False]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
+from autopilot.aws.organization import NoOrganization
 from autopilot.domain.allowlist import Verdict
 from autopilot.domain.commands import Installation
 from autopilot.domain.connection import ConnectionRef, Dns, LedgerRow, Status
@@ -53,12 +54,16 @@ SECONDS_TO_INSYNC = 40
 
 @dataclass
 class FakeAutopilot:
-    """A deployment: its settings, its fakes, and its functions as methods. The consumer role exists."""
+    """A deployment: its settings, its fakes, and its functions as methods. The consumer role exists.
+
+    asks_organizations: whether it was deployed with access to Organizations.
+    """
 
     mode: Mode = Mode.ENFORCE
     unlisted: Verdict = Verdict.HOLD
     allowed_principals: Collection[str] = (CONSUMER,)
     on_revoked: OnRevoked = OnRevoked.KEEP
+    asks_organizations: bool = True
     max_disruptions: MaxDisruptions = field(default_factory=MaxDisruptions)
     first_reminder: timedelta | None = timedelta(days=1)
     manages_permissions: bool = False
@@ -93,7 +98,7 @@ class FakeAutopilot:
     def decide(self, *wake_ups: WakeUp) -> Outcome:
         decide_connections = DecideConnections(
             self.services,
-            self.organization,
+            self.organization if self.asks_organizations else NoOrganization(),
             self.allowlist,
             self.ledger,
             self.requests_queue,
@@ -154,10 +159,16 @@ class FakeAutopilot:
             ConnectionNotifications(self.services, NOTIFICATION_TOPIC, self.mode),
             Differences(self.mode, DriftChecks(timedelta(hours=1), timedelta(hours=24)), self.clock),
             Reminders(self.ledger, self.first_reminder, self.clock),
-            Braking(self.ledger, self.mode, self.on_revoked, self.max_disruptions, self.clock),
+            self.braking,
             self.mode,
             self.grace,
             self.clock,
+        )
+
+    @property
+    def braking(self) -> Braking:
+        return Braking(
+            self.ledger, self.mode, self.on_revoked, self.asks_organizations, self.max_disruptions, self.clock
         )
 
     @property

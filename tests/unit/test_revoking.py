@@ -306,6 +306,25 @@ class TestBrake:
         sweeps(autopilot, 2)
         assert self.rejected(autopilot, refs) == 4
 
+    def test_what_cannot_be_judged_without_organizations_keeps_it_on_for_nobody_else(
+        self, autopilot: FakeAutopilot
+    ) -> None:
+        service_id = autopilot.aws.service()
+        autopilot.organization.owners[CONSUMER] = Owner(CONSUMER, units=(OrganizationalUnit(UNIT),))
+        kept = [accepted(autopilot, UNIT, service_id=service_id) for _ in range(3)]
+        autopilot.allowlist.remove(EntryKey(UNIT))
+        sweeps(autopilot)
+        autopilot.asks_organizations = False
+        ref = accepted(autopilot, service_id=service_id)
+        autopilot.allowlist.remove(EntryKey(CONSUMER))
+        sweeps(autopilot, 3)
+
+        assert self.rejected(autopilot, [ref]) == 1
+        assert {(autopilot.row(one).status, state(autopilot, one)) for one in kept} == {
+            (Status.REVOKED, AwsState.AVAILABLE)
+        }
+        assert not any("STOPPED" in subject for subject in mails(autopilot))
+
     def test_it_holds_whoever_asks_to_disconnect(self, autopilot: FakeAutopilot) -> None:
         refs = self.connections(autopilot, 3)
         autopilot.allowlist.remove(EntryKey(CONSUMER))

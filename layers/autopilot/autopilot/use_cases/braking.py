@@ -8,10 +8,12 @@ from datetime import datetime
 
 from aws_lambda_powertools import Logger
 
+from autopilot.domain.allowlist import principal_of
 from autopilot.domain.connection import LedgerRow
 from autopilot.domain.disruption import Brake, MaxDisruptions, OnRevoked
 from autopilot.domain.failures import LedgerChangedMeanwhile
 from autopilot.domain.mode import Mode
+from autopilot.domain.organization import is_wide
 from autopilot.domain.wake_up import SeenBy, WakeUp
 from autopilot.use_cases.findings import Finding
 from autopilot.use_cases.notices import Stop
@@ -22,9 +24,12 @@ logger = Logger(child=True)
 
 @dataclass(frozen=True, slots=True)
 class Braking:
+    """asks_organizations: whether the deployment lets Autopilot ask where an account is."""
+
     ledger: Ledger
     mode: Mode
     on_revoked: OnRevoked
+    asks_organizations: bool
     max_disruptions: MaxDisruptions
     clock: Callable[[], datetime]
 
@@ -33,8 +38,9 @@ class Braking:
         be disrupted, none, and a person asked. Raises AwsCallFailed."""
         if self.mode is Mode.OBSERVE:
             return None
-        rejects = self.on_revoked is OnRevoked.REJECT
-        revoked = [row for finding in findings for row in finding.revoked if rejects]
+        for finding in findings:
+            finding.revoked = [row for row in finding.revoked if self._can_go(row)]
+        revoked = [row for finding in findings for row in finding.revoked]
         leaving = [row for finding in findings for row in finding.leaving]
         number, read = len(revoked) + len(leaving), self.ledger.brake()
         if not number:
@@ -50,9 +56,15 @@ class Braking:
             return Stop(sorted(revoked, key=lambda row: row.ref), sorted(leaving, key=lambda row: row.ref), brake)
         if is_written:
             for finding in findings:
-                finding.to_decide += [_disrupting(row) for row in finding.revoked if rejects]
+                finding.to_decide += [_disrupting(row) for row in finding.revoked]
                 finding.to_converge += [_disrupting(row) for row in finding.leaving]
         return None
+
+    def _can_go(self, row: LedgerRow) -> bool:
+        """Whether it may be disconnected at all. What cannot be judged stays, and would keep the brake on for
+        everybody."""
+        is_judged = self.asks_organizations or not is_wide(principal_of(row.acceptance.decided_by))
+        return self.on_revoked is OnRevoked.REJECT and is_judged
 
     def _write(self, read: Brake | None, brake: Brake) -> bool:
         try:
