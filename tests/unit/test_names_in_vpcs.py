@@ -369,6 +369,24 @@ def test_what_a_deleted_service_left_in_an_account_that_shut_us_out_is_tried_wit
     assert "ENDED " + ref.service_id in autopilot.ledger.notices()
 
 
+def test_hands_off_a_service_outlasts_the_service(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = autopilot.ready(vpc)
+    autopilot.run()
+    autopilot.aws.tag(ref.service_id, autopilot=None)
+    autopilot.run()
+    autopilot.aws.reject(ref)
+    autopilot.aws.ec2(PROVIDER, "DeleteVpcEndpointServiceConfigurations", ServiceIds=[ref.service_id])
+    autopilot.clock.advance(300)
+    autopilot.aws.delete(ref)
+    autopilot.converge(event(ref))
+    for _ in range(3):
+        autopilot.clock.advance(300)
+        autopilot.run()
+
+    assert autopilot.aws.zones_in(vpc) == {ZONE}
+    assert not any("ENDED" in subject for subject in mails(autopilot))
+
+
 def test_a_service_that_a_describe_leaves_out_for_a_moment_costs_no_name(
     autopilot: FakeAutopilot, vpc: Vpc, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,7 +129,7 @@ def no_longer_managed(service: EndpointService) -> str:
     return "\n".join(
         [
             f"{service.service_id} ({service.title}) no longer has the tag {OPT_IN_TAG}={OPT_IN_VALUE}: hands off.",
-            "Its connections and their names stay as they are, also when their endpoints go.",
+            "Its connections and their names stay as they are, also when their endpoints or the service go.",
             "",
             "To have it managed again:",
             "",

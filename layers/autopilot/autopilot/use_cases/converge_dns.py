@@ -118,8 +118,12 @@ class ConvergeDns:
 
         Raises AwsCallFailed.
         """
-        # Where AWS does not list the service, the consumer's own account still tells whether the endpoint is there.
+        # Where AWS does not list the service, the consumer's own account still tells whether the endpoint is there; and
+        # the sweep knows whether the service was in our hands to the end.
         found = self.services.find(known.ref.service_id)
+        if found is None and wake_up.seen_by is not SeenBy.SWEEP:
+            logger.info("the service is not listed: left to the sweep", extra={"service_id": known.ref.service_id})
+            return "dropped"
         service = found or EndpointService.ended(known.ref.service_id, known.service_title)
         if not service.managed or service.problem:
             logger.info("hands off: the service is not managed", extra={"service_id": known.ref.service_id})

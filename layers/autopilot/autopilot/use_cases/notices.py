@@ -139,9 +139,13 @@ class Notices:
                 self.ledger.record_notice(subject, "")
 
     def services_that_ended(self, told: Mapping[str, str], services: Sequence[EndpointService]) -> Sequence[str]:
-        """The services that were taken over and that AWS does not list any more, until people were told so."""
+        """The services that were taken over and that AWS does not list any more, until people were told so.
+
+        Those that had left our hands before are none: it was said that nothing of theirs is touched.
+        """
         there = {service.service_id for service in services}
-        return sorted(one for one in self._begun(told).keys() - there if _ENDED + one not in told)
+        gone = self._begun(told).keys() - there
+        return sorted(one for one in gone if _ENDED + one not in told and not told.get(_LEFT + one))
 
     def of_end(self, service_id: str) -> None:
         """Nothing of ours leads to the service any more."""
@@ -171,7 +175,8 @@ class Notices:
         for subject, text in wanted.items():
             if told.get(subject) != text:
                 self.ledger.record_notice(subject, text)
-        withdrawable = (_TAGS, _LEFT, *((_STOPPED,) if is_complete else ()), *(() if bad is None else (_ENTRIES,)))
+        back = [_LEFT + service.service_id for service in services]
+        withdrawable = (_TAGS, *back, *((_STOPPED,) if is_complete else ()), *(() if bad is None else (_ENTRIES,)))
         for subject, text in told.items():
             if text and subject not in wanted and subject.startswith(withdrawable):
                 self.ledger.record_notice(subject, "")
