@@ -137,6 +137,17 @@ def test_nor_does_it_keep_the_change_of_the_list_from_anybody(autopilot: FakeAut
     assert CONSUMER in permitted(autopilot, others)
 
 
+def test_what_was_found_waits_for_no_permission(autopilot: FakeAutopilot, service_id: str) -> None:
+    autopilot.allowlist.put(AllowlistEntry(EntryKey(CONSUMER)))
+    ref = autopilot.aws.endpoint(service_id, autopilot.aws.new_vpc(CONSUMER))
+    autopilot.calls.crash_before = MODIFY
+    with pytest.raises(Crash):
+        autopilot.sweep()
+
+    assert [wake_up.endpoint_id for wake_up in autopilot.requests_queue.take()] == [ref.endpoint_id]
+    assert "INSTALLED" in autopilot.ledger.notices()
+
+
 def test_nor_does_it_keep_anybody_connected_who_is_to_be_disconnected() -> None:
     autopilot = FakeAutopilot(allowed_principals=(), manages_permissions=True, on_revoked=OnRevoked.REJECT)
     key = EntryKey(CONSUMER)

@@ -87,8 +87,6 @@ class Sweep:
         # Where something could not be read, nobody knows how many they are: none is disrupted then.
         stop = None if failures else self._brake(findings, failures)
         is_complete = not failures
-        if self.permissions and listing:
-            failures += self.permissions.keep(ours, listing.entries)
         counts = counts_of(findings)
         counts["left_out"] += self._enqueue(self.requests_queue, [w for one in findings for w in one.to_decide])
         counts["left_out"] += self._enqueue(self.dns_queue, [w for one in [*findings, *ended] for w in one.to_converge])
@@ -107,6 +105,9 @@ class Sweep:
             for end in ended:
                 if not end.behind and not end.unreadable:
                     self.notices.of_end(end.service.service_id)
+        # Last, as a thousand of them may take longer than a sweep has.
+        if self.permissions and listing:
+            failures += self.permissions.keep(ours, listing.entries)
         if failures:
             raise failures[0]
         return counts
