@@ -282,6 +282,7 @@ TELLING = {
     "RequestFailures": ("Sum", "GreaterThanThreshold", 0, 10, 15),
     "DnsFailures": ("Sum", "GreaterThanThreshold", 0, 10, 15),
     "SweepsDone": ("Sum", "LessThanThreshold", 1, 15, 15),
+    "SweepUntold": ("Sum", "GreaterThanThreshold", 0, 120, 180),
     "SweepUnheardTopics": ("Minimum", "GreaterThanThreshold", 0, 60, 60),
 }
 

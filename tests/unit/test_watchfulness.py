@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import batched
+
 import pytest
 
 from autopilot.domain.connection import ConnectionRef, Status
@@ -58,6 +60,20 @@ class TestLostReports:
 
         changes, _ = autopilot.ledger.stream()
         assert len(changes) == 1
+
+    def test_what_stays_lost_is_counted_in_two_of_any_three_hours_of_the_first_day(
+        self, autopilot: FakeAutopilot
+    ) -> None:
+        """As the alarm has it, wherever its hours begin."""
+        self.held(autopilot)
+        counted = []
+        for _ in range(24 * 12):
+            autopilot.clock.advance(INTERVAL_SECONDS)
+            counted.append(autopilot.sweep()["untold"])
+
+        for begin in range(12, 24):
+            hours = [any(hour) for hour in batched(counted[begin : 12 * 22 + begin], 12, strict=True)]
+            assert all(sum(three) >= 2 for three in zip(hours, hours[1:], hours[2:], strict=False))
 
     def test_a_report_that_cannot_be_told_is_asked_for_hourly_and_after_a_day_daily(
         self, autopilot: FakeAutopilot
