@@ -311,8 +311,9 @@ def test_a_report_is_asked_for_again_until_it_is_told_or_there_is_something_new(
     assert asked == [2, 0, 3, 0, 1, 0]
 
 
-def test_a_repeat_of_nothing_makes_up_no_row(ledger: Ledger) -> None:
+def test_a_mark_of_nothing_makes_up_no_row(ledger: Ledger) -> None:
     ledger.record_repeat(REF, 1)
+    ledger.record_dns_failure(REF)
     ledger.record_notice_repeat("INSTALLED", 1)
     ledger.record_notice_told("INSTALLED")
 
@@ -331,6 +332,20 @@ def test_notices_are_given_changed_and_withdrawn(ledger: Ledger, clock: Clock) -
         "CHECK THE TAGS": GivenNotice("", clock()),
     }
     assert list(ledger.rows_of(SERVICE)) == []
+
+
+def test_failures_of_the_dns_are_remembered_until_it_is_written(ledger: Ledger, clock: Clock) -> None:
+    row = ledger.record_acceptance(UNSEEN, held(clock))
+    since = clock()
+    ledger.record_dns_failure(REF)
+    clock.advance(60)
+    ledger.record_dns_failure(REF)
+    failing = ledger.rows([REF])[REF]
+    assert failing == replace(row, failing_since=since, failed_at=clock())
+
+    assert ledger.record_acceptance(row, held(clock, "held: for another reason")).failing_since == since
+    assert ledger.record_dns(row, DnsFacet()).failing_since is None
+    assert ledger.record_dns(row, DnsFacet()).failed_at is None
 
 
 def test_reminders_are_counted_until_the_next_decision(ledger: Ledger, clock: Clock) -> None:

@@ -60,7 +60,9 @@ class FakeLedger:
 
     def record_dns(self, row: LedgerRow, facet: DnsFacet) -> LedgerRow:
         known = self._known(row)
-        written = self._write(row, known, replace(known, dns=facet), known.dns.value == row.dns.value)
+        written = self._write(
+            row, known, replace(known, dns=facet, failing_since=None, failed_at=None), known.dns.value == row.dns.value
+        )
         self.expiries.pop(row.ref, None)
         if facet.value is Dns.ABSENT:
             self.expiries[row.ref] = facet.timeline[-1].at + timedelta(days=90)
@@ -75,6 +77,11 @@ class FakeLedger:
         with self._calls.making("UpdateItem", str(ref)):
             if ref in self._rows:
                 self._put(replace(self._rows[ref], repeats=repeats))
+
+    def record_dns_failure(self, ref: ConnectionRef) -> None:
+        with self._calls.making("UpdateItem", str(ref)):
+            if row := self._rows.get(ref):
+                self._put(replace(row, failing_since=row.failing_since or self._clock(), failed_at=self._clock()))
 
     def record_reminded(self, ref: ConnectionRef, reminders: int) -> None:
         with self._calls.making("UpdateItem", str(ref)):

@@ -34,6 +34,13 @@ def test_a_ready_connection_tells_its_status_and_why_its_names_and_who_decided()
     assert told["DNS"] == ["present (the VPC resolves the name)"]
 
 
+def test_it_says_since_when_the_looks_at_its_dns_fail() -> None:
+    failing = replace(row(), failing_since=NOW)
+
+    assert facts(failing)["Failing"] == [f"since {NOW:%Y-%m-%d %H:%M:%S} UTC; a dead letter says why"]
+    assert "Failing" not in facts(row())
+
+
 def test_the_timeline_has_the_seconds_since_the_request_and_the_words_of_the_reports() -> None:
     assert facts(row())["Timeline"] == [
         "2026-03-02 09:14:06 UTC  +0 s  requested",

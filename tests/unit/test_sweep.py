@@ -13,11 +13,12 @@ from autopilot.domain.organization import OrganizationalUnit, Owner
 from autopilot.domain.wake_up import SeenBy
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, FakeAutopilot, event
 from tests.fakes.calls import Crash
-from tests.fakes.landscape import CONSUMER, MANAGED, STRANGER, Vpc
+from tests.fakes.landscape import CONSUMER, MANAGED, STRANGER, ZONE, Vpc
 
 SWEPT = SeenBy.SWEEP
 UNIT = "ou-ab12-11111111"
 INTERVAL_SECONDS = 300
+HOUR, DAY = 3600, 86400
 
 
 def run_all(autopilot: FakeAutopilot) -> None:
@@ -189,6 +190,41 @@ def test_a_missing_role_is_tried_again_with_growing_pauses(autopilot: FakeAutopi
             tried.append(sweeps)
 
     assert tried == [1, 2, 4, 8, 16, 32, 64, 128, 256]
+
+
+@pytest.mark.parametrize("state", ["new", "ready", "gone", "gone and forgotten by AWS"])
+def test_what_fails_for_no_reason_that_we_know_is_tried_again_with_growing_pauses(
+    autopilot: FakeAutopilot, vpc: Vpc, state: str
+) -> None:
+    ref = autopilot.connected(vpc) if state == "new" else autopilot.ready(vpc)
+    if "gone" in state:
+        autopilot.aws.delete(ref)
+    autopilot.clock.advance({"ready": DAY, "gone and forgotten by AWS": HOUR}.get(state, 0))
+    autopilot.calls.refused["ListHostedZonesByVPC"] = "ServiceUnavailable"
+    tried = []
+    for sweeps in range(60):
+        autopilot.sweep()
+        for wake_up in autopilot.dns_queue.take():
+            with pytest.raises(AwsCallFailed, match="ServiceUnavailable"):
+                autopilot.converge(wake_up)
+            tried.append(sweeps)
+        autopilot.clock.advance(INTERVAL_SECONDS)
+    assert tried == [0, 1, 2, 4, 8, 16, 28, 40, 52]
+
+    autopilot.calls.refused.clear()
+    autopilot.settle(ref)
+    assert (autopilot.aws.resolves(vpc, f"api.{ZONE}") is None) is ("gone" in state)
+    autopilot.clock.advance(HOUR)
+    autopilot.run()
+    assert autopilot.row(ref).failing_since is None
+
+
+def test_what_failed_is_told_as_it_was_although_the_ledger_fails_too(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = autopilot.connected(vpc)
+    autopilot.calls.refused |= {"ListHostedZonesByVPC": "ServiceUnavailable", "UpdateItem": "InternalServerError"}
+
+    with pytest.raises(AwsCallFailed, match="ListHostedZonesByVPC"):
+        autopilot.converge(ref)
 
 
 def test_a_name_that_was_declared_later_is_written_for_those_that_stand(autopilot: FakeAutopilot, vpc: Vpc) -> None:

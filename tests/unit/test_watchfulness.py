@@ -143,6 +143,31 @@ class TestStuck:
         autopilot.sweep()
         assert autopilot.ledger.notices()["STUCK for more than an hour"].text == ""
 
+    @pytest.mark.parametrize("state", ["ready", "gone", "of a service that ended"])
+    def test_what_fails_for_an_hour_is_named_whatever_its_status(
+        self, autopilot: FakeAutopilot, vpc: Vpc, state: str
+    ) -> None:
+        ref = autopilot.ready(vpc)
+        autopilot.run()
+        if state == "gone":
+            autopilot.aws.delete(ref)
+        if state == "of a service that ended":
+            autopilot.aws.reject(ref)
+            autopilot.aws.ec2(PROVIDER, "DeleteVpcEndpointServiceConfigurations", ServiceIds=[ref.service_id])
+        autopilot.calls.refused["ListHostedZonesByVPC"] = "InternalError"
+        autopilot.clock.advance(24 * HOUR)
+        for stuck in (0, 0, 1):
+            counts = autopilot.sweep()
+            assert counts["stuck"] == stuck
+            for wake_up in autopilot.dns_queue.take():
+                with pytest.raises(AwsCallFailed):
+                    autopilot.converge(wake_up)
+            autopilot.clock.advance(HOUR / 2)
+
+        [text] = notices(autopilot, "STUCK")
+        assert f"{ref} of account {CONSUMER}" in text
+        assert "its DNS could not be looked at since 20" in text
+
     def test_what_waits_for_a_person_is_not_stuck_but_held(self, autopilot: FakeAutopilot) -> None:
         ref = autopilot.aws.endpoint(autopilot.aws.service(), autopilot.aws.new_vpc(STRANGER))
         autopilot.decide(event(ref, STRANGER))

@@ -115,6 +115,10 @@ class LedgerTable:
     def record_reminded(self, ref: ConnectionRef, reminders: int) -> None:
         self._mark(ref, "SET reminders = :value", reminders)
 
+    def record_dns_failure(self, ref: ConnectionRef) -> None:
+        update = "SET failed_at = :value, failing_since = if_not_exists(failing_since, :value)"
+        self._mark(ref, update, self._clock().isoformat())
+
     def brake(self) -> Brake | None:
         item = next(iter(self._query(BRAKE.service_id)), None)
         return read_brake(item) if item else None
@@ -249,15 +253,18 @@ class LedgerTable:
             condition, values[":read"], names["#value"] = "#facet.#value = :read", str(read), "value"
         end = _end_of(facet)
         vpc = ", vpc_id = :vpc" if name == "dns" else ", vpc_id = if_not_exists(vpc_id, :vpc)"
-        keeping = " REMOVE repeats, delete_at" if name == "dns" else " REMOVE repeats, reminders"
+        forgetting = ["repeats", *(("failing_since", "failed_at") if name == "dns" else ("reminders",))]
         if end:
-            values[":end"], keeping = int((end + _KEPT_AFTER_THE_END).timestamp()), ", delete_at = :end REMOVE repeats"
+            vpc += ", delete_at = :end"
+            values[":end"] = int((end + _KEPT_AFTER_THE_END).timestamp())
+        elif name == "dns":
+            forgetting.append("delete_at")
         with calling("UpdateItem", f"{self._table} {row.ref}"):
             try:
                 answer = self._dynamodb.update_item(
                     TableName=self._table,
                     Key=key_of(row.ref),
-                    UpdateExpression=_UPDATE + vpc + keeping,
+                    UpdateExpression=f"{_UPDATE}{vpc} REMOVE {', '.join(forgetting)}",
                     ConditionExpression=condition,
                     ExpressionAttributeNames=names,
                     ExpressionAttributeValues={name: serialize(value) for name, value in values.items()},

@@ -89,7 +89,7 @@ def _row(item: Mapping[str, Any]) -> LedgerRow:
             also_vpcs=tuple(dns.get("also_vpcs", ())),
             associating=tuple(dns.get("associating", ())),
             checks=tuple(dns.get("checks", ())),
-            checked_at=datetime.fromisoformat(dns["checked_at"]) if dns.get("checked_at") else None,
+            checked_at=_moment(dns, "checked_at"),
             regional_name=dns.get("regional_name", ""),
             regional_zone_id=dns.get("regional_zone_id", ""),
             is_native=dns.get("is_native", False),
@@ -99,6 +99,8 @@ def _row(item: Mapping[str, Any]) -> LedgerRow:
         told=fields.get("told", ""),
         repeats=int(fields.get("repeats", 0)),
         reminders=int(fields.get("reminders", 0)),
+        failing_since=_moment(fields, "failing_since"),
+        failed_at=_moment(fields, "failed_at"),
     )
 
 
@@ -117,6 +119,11 @@ def read_notice(item: Mapping[str, Any]) -> tuple[str, GivenNotice]:
     written_at = datetime.fromisoformat(fields["written_at"])
     notice = GivenNotice(fields["text"], written_at, "told" in fields, int(fields.get("repeats", 0)))
     return fields["endpoint_id"], notice
+
+
+def _moment(fields: Mapping[str, Any], name: str) -> datetime | None:
+    text = fields.get(name)
+    return datetime.fromisoformat(text) if text else None
 
 
 def _timeline(facet: Mapping[str, Any]) -> tuple[Moment, ...]:

@@ -42,6 +42,7 @@ def explained(row: LedgerRow) -> Iterator[str]:
         *(("Leaving", f"{moment.what}, not declared since {_utc(moment.at)}") for moment in dns.leaving),
         ("Acceptance", _and_why(row.acceptance.value, row.acceptance.reason)),
         ("DNS", _and_why(dns.value, dns.reason)),
+        *([("Failing", f"since {_utc(row.failing_since)}; a dead letter says why")] if row.failing_since else []),
         ("Decided by", row.acceptance.decided_by or row.acceptance.answered_by or "nobody yet"),
         ("Seen first", f"by {row.seen_by}"),
         ("Told", _told(row)),

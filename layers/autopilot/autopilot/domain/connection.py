@@ -317,7 +317,8 @@ class LedgerRow:
     connection.state is AWS's state when one of the two writers last looked. service_title is the service's
     Name tag, or its id. version grows by one with each write, the last of which was at written_at. told:
     what was reported last, as `report.telling` puts it. repeats: how often a report that was lost was asked for again.
-    reminders: how often a person was reminded of this held request.
+    reminders: how often a person was reminded of this held request. failing_since, failed_at: the first and the last
+    of the looks at its DNS that failed, one after another, for no reason that is known.
     """
 
     connection: Connection
@@ -330,6 +331,8 @@ class LedgerRow:
     told: str = ""
     repeats: int = 0
     reminders: int = 0
+    failing_since: datetime | None = None
+    failed_at: datetime | None = None
 
     @property
     def ref(self) -> ConnectionRef:

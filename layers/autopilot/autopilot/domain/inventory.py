@@ -104,8 +104,11 @@ def stuck(rows: Sequence[LedgerRow]) -> str:
 
 def _where_it_stands(row: LedgerRow) -> str:
     since = f", since {row.timeline[-1].at:%Y-%m-%d %H:%M} UTC" if row.timeline else ""
+    failing = (
+        f"; its DNS could not be looked at since {row.failing_since:%Y-%m-%d %H:%M} UTC" if row.failing_since else ""
+    )
     facets = f"acceptance {row.acceptance.value}, DNS {row.dns.value}{since}"
-    return f"{row.ref} of account {row.connection.owner}: AWS's state {row.connection.state}, {facets}"
+    return f"{row.ref} of account {row.connection.owner}: AWS's state {row.connection.state}, {facets}{failing}"
 
 
 def nobody_hears(topics: Sequence[str], region: str) -> str:

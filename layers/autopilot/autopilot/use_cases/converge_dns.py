@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -69,6 +70,7 @@ class ConvergeDns:
             except AwsCallFailed as failure:
                 if not _may_wait(wake_up, failure):
                     outcome.failed[wake_up] = failure
+                    self._remember_failure(row.ref)
                     continue
                 logger.warning(f"{failure}; looked at again", extra={"endpoint_id": row.ref.endpoint_id})
                 busy.add(row.connection.owner)
@@ -222,9 +224,9 @@ class ConvergeDns:
         }
 
     def _record(self, look: DnsLook, facet: DnsFacet) -> None:
-        """Write what is news: the facet, or AWS's state."""
+        """Write what is news: the facet, AWS's state, or that it no longer fails."""
         found = replace(look.known, connection=look.found_connection(facet))
-        if found == look.known and not self._is_news(look.known.dns, facet):
+        if found == look.known and not look.known.failing_since and not self._is_news(look.known.dns, facet):
             return
         extra = {
             "endpoint_id": look.ref.endpoint_id,
@@ -233,6 +235,11 @@ class ConvergeDns:
         }
         logger.info(f"dns {facet.value}: {facet.would or facet.reason}", extra=extra)
         self.ledger.record_dns(found, facet)
+
+    def _remember_failure(self, ref: ConnectionRef) -> None:
+        """So that the sweep tries it with pauses. What failed is told as it was, also where the ledger fails too."""
+        with suppress(AwsCallFailed):
+            self.ledger.record_dns_failure(ref)
 
     def _is_news(self, known: DnsFacet, facet: DnsFacet) -> bool:
         """That an account was looked into is worth a write only now and then, or where tries must be counted."""

@@ -15,6 +15,7 @@ from autopilot.domain.service import EndpointService
 
 _SHORTEST_PAUSE = timedelta(minutes=5)
 _LONGEST_PAUSE = timedelta(hours=12)
+_LONGEST_OUTAGE_PAUSE = timedelta(hours=1)
 # AWS takes minutes at most for each step.
 _STUCK_AFTER = timedelta(hours=1)
 
@@ -70,6 +71,8 @@ class Differences:
         """names: what the service declares, or None while that cannot be read."""
         if self.mode is Mode.OBSERVE and row.dns.would:
             return False
+        if row.failing_since:
+            return self._is_due_after_failing(row)
         if connection.state is not row.connection.state:
             return True
         if connection.state.asks_for_no_dns:
@@ -94,12 +97,16 @@ class Differences:
         """Of a connection that is no longer listed. What waits for a person is tried again with pauses."""
         if self.mode is Mode.OBSERVE:
             return row.connection.state is not AwsState.DELETED
+        if row.failing_since:
+            return self._is_due_after_failing(row)
         if row.dns.value is Dns.BLOCKED and row.connection.state.asks_for_no_dns:
             return self._is_due_again(row)
         return not row.has_ended
 
     def is_stuck(self, connection: Connection, row: LedgerRow) -> bool:
         """Whether it should have come further by now: nobody was told that somebody must act, and nothing happens."""
+        if row.failing_since:
+            return self.clock() - row.failing_since >= _STUCK_AFTER
         if self.mode is Mode.OBSERVE or row.status not in (None, Status.ACCEPTED):
             return False
         last = max(filter(None, (row.acceptance.since, row.dns.since)), default=None)
@@ -107,11 +114,15 @@ class Differences:
         return is_under_way and last is not None and self.clock() - last >= _STUCK_AFTER
 
     def _is_due_again(self, row: LedgerRow) -> bool:
-        """What a person must mend is tried again with pauses that double, from five minutes to twelve hours.
+        """What a person must mend is tried again with pauses of up to twelve hours."""
+        return self._is_due(row.dns.since, row.dns.checked_at, _LONGEST_PAUSE)
 
-        The pause before the next try is as long as it had been in its state at the last one.
-        """
-        last, since = row.dns.checked_at, row.dns.since
+    def _is_due_after_failing(self, row: LedgerRow) -> bool:
+        """What failed for no reason that is known may pass at any time, as an outage of AWS's does."""
+        return self._is_due(row.failing_since, row.failed_at, _LONGEST_OUTAGE_PAUSE)
+
+    def _is_due(self, since: datetime | None, last: datetime | None, longest: timedelta) -> bool:
+        """Each pause is as long as it had been so at the last try: they double."""
         if last is None or since is None:
             return True
-        return self.clock() - last >= min(max(last - since, _SHORTEST_PAUSE), _LONGEST_PAUSE)
+        return self.clock() - last >= min(max(last - since, _SHORTEST_PAUSE), longest)

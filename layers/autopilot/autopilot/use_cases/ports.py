@@ -139,6 +139,9 @@ class Ledger(Protocol):
     def record_repeat(self, ref: ConnectionRef, repeats: int) -> None:
         """A report was lost: ask for it again, for the so-many-eth time; the stream tells it."""
 
+    def record_dns_failure(self, ref: ConnectionRef) -> None:
+        """Remember that a look at its DNS failed just now, and since when they do; until the facet is written."""
+
     def record_reminded(self, ref: ConnectionRef, reminders: int) -> None:
         """A person is to be reminded of a held request, for the so-many-eth time; the stream tells it."""
 

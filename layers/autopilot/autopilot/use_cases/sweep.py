@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -87,7 +87,7 @@ class Sweep:
         # Where something could not be read, nobody knows how many they are: none is disrupted then.
         stop = None if failures else self._brake(findings, failures)
         is_complete = not failures
-        counts = counts_of(findings)
+        counts = counts_of([*findings, *ended])
         counts["left_out"] += self._enqueue(self.requests_queue, [w for one in findings for w in one.to_decide])
         counts["left_out"] += self._enqueue(self.dns_queue, [w for one in [*findings, *ended] for w in one.to_converge])
         unheard = self._unheard(failures)
@@ -98,7 +98,8 @@ class Sweep:
             self.notices.of_audience(told, unheard)
             bad = listing.bad if listing else None
             self.notices.of_problems(told, services, bad, stop, is_complete=is_complete)
-            self.notices.of_stuck(told, [one for finding in findings for one in finding.stuck], is_complete=is_complete)
+            stuck = [row for finding in [*findings, *ended] for row in finding.stuck]
+            self.notices.of_stuck(told, stuck, is_complete=is_complete)
             self.notices.of_certificates(told, {service: self._in_front_of(service) for service in ours})
             takeovers = [finding.takeover for finding in findings if finding.takeover]
             self.notices.of_takeovers(told, services, takeovers, counts["listed"])
@@ -162,6 +163,7 @@ class Sweep:
                 finding.stuck.append(replace(row, connection=connection))
         gone = [row.connection for row in unlisted.values() if self.differences.ask_for_an_end(row)]
         finding.to_converge += [WakeUp.about(connection, SeenBy.SWEEP) for connection in gone]
+        finding.stuck += self._stuck(unlisted.values())
         finding.to_decide += [
             WakeUp.about(row.connection, SeenBy.SWEEP) for row in self._some_of(hinging, _MOST_PLACES_A_SWEEP, _ref_of)
         ]
@@ -178,6 +180,7 @@ class Sweep:
             failures.append(failure)
             return None
         finding.behind = [row for row in rows if row.dns.value is not Dns.ABSENT]
+        finding.stuck = self._stuck(finding.behind)
         due = filter(self.differences.ask_for_an_end, finding.behind)
         finding.to_converge = [WakeUp.about(row.connection, SeenBy.SWEEP) for row in due]
         return finding
@@ -211,6 +214,9 @@ class Sweep:
             else:
                 known[row.ref] = row
         return known
+
+    def _stuck(self, unlisted: Iterable[LedgerRow]) -> list[LedgerRow]:
+        return [row for row in unlisted if self.differences.is_stuck(row.connection, row)]
 
     def _enqueue(self, queue: Queue, wake_ups: Sequence[WakeUp]) -> int:
         """Send as many as the queue has room for, and say how many were left out.
