@@ -316,6 +316,17 @@ def test_a_name_that_an_endpoint_of_a_service_out_of_our_hands_holds_is_free_onc
     assert autopilot.aws.resolves(vpc, API) == (target(autopilot, waiting) if goes else target(autopilot, holder))
 
 
+@pytest.mark.parametrize("code", ["InvalidInput", "InvalidVPCId"])
+def test_the_zone_goes_although_its_vpc_went_before(autopilot: FakeAutopilot, vpc: Vpc, code: str) -> None:
+    ref = autopilot.ready(vpc)
+    autopilot.aws.delete(ref)
+    autopilot.calls.refused[vpc.vpc_id] = code
+    autopilot.converge(ref)
+
+    assert not autopilot.consumers.enter(CONSUMER, REGION).hosted_zones.named(ZONE)
+    assert autopilot.row(ref).status is Status.RETIRED
+
+
 @pytest.mark.parametrize("is_heard", [True, False])
 def test_what_a_deleted_service_left_behind_goes_and_people_are_told(
     autopilot: FakeAutopilot, vpc: Vpc, is_heard: bool

@@ -34,6 +34,7 @@ _MOST_RECORDS = 10_000
 # From this share of a quota on it is told.
 _NEARLY_FULL = 0.9
 _MOST_LISTED = 5
+_NO_SUCH_VPC = ("InvalidInput", "InvalidVPCId")
 _REMOVED = {Mode.ENFORCE: "removed", Mode.OBSERVE: "would remove"}
 _HANDED = {Mode.ENFORCE: "handed", Mode.OBSERVE: "would hand"}
 _ALLOW = "tag the service autopilot:allow-shadowing=true if they may be hidden"
@@ -190,9 +191,19 @@ class ConsumerZones:
             return {
                 name: [zone for zone in self.hosted_zones.named(name) if self.autopilot.owns(zone)] for name in names
             }
-        in_vpc = self.hosted_zones.of_vpc(vpc_id) if names else ()
+        in_vpc = self._standing_in(vpc_id) if names else ()
         ours = {name: self._ours(name, vpc_id, in_vpc, is_known=name in known) for name in names}
         return {name: [zone] for name, zone in ours.items() if zone}
+
+    def _standing_in(self, vpc_id: str) -> Sequence[ZoneInVpc]:
+        """The VPC's zones; none where it is gone, deleted moments after its endpoint perhaps."""
+        try:
+            return self.hosted_zones.of_vpc(vpc_id)
+        except AwsCallFailed as failure:
+            if failure.code not in _NO_SUCH_VPC:
+                raise
+            logger.info(f"{failure}; the zones of its name are looked through")
+            return ()
 
     def _ours(self, zone_name: str, vpc_id: str, in_vpc: Sequence[ZoneInVpc], *, is_known: bool) -> HostedZone | None:
         """Our zone of that name for this VPC.
