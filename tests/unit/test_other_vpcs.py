@@ -10,7 +10,7 @@ from autopilot.domain.connection import ConnectionRef, Dns, Status
 from tests.fakes.autopilot import FakeAutopilot
 from tests.fakes.calls import Crash
 from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc
-from tests.unit.test_names_in_vpcs import API, DAY, LEDGER, connected_with, our_zone, target
+from tests.unit.test_names_in_vpcs import API, DAY, LEDGER, connected_with, our_zone, place_of, target
 
 
 def test_other_vpcs_of_the_account_are_served_and_let_go_again(autopilot: FakeAutopilot, vpc: Vpc) -> None:
@@ -52,6 +52,23 @@ def test_with_the_endpoint_the_other_vpcs_lose_the_zone_too(autopilot: FakeAutop
     autopilot.converge(ref)
 
     assert autopilot.aws.zones_in(spoke) == autopilot.aws.zones_in(vpc) == set()
+
+
+def test_a_zone_that_was_taken_off_its_own_vpc_is_put_back_for_the_next_endpoint_there(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    """A second one would take its place in the VPC, and nobody would come back for the first."""
+    spoke, service = autopilot.aws.new_vpc(CONSUMER), autopilot.aws.service()
+    ref = connected_with(autopilot, vpc, service, also_vpcs=spoke.vpc_id)
+    autopilot.settle(ref)
+    its_vpc = place_of(vpc)
+    zone_id = our_zone(autopilot)
+    autopilot.aws.route53(CONSUMER, "DisassociateVPCFromHostedZone", HostedZoneId=zone_id, VPC=its_vpc)
+    ledger = autopilot.ready(vpc, autopilot.aws.service(MANAGED | {"autopilot:records": "ledger"}))
+
+    assert our_zone(autopilot) == zone_id
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
+    assert autopilot.aws.resolves(vpc, LEDGER) == target(autopilot, ledger)
 
 
 @pytest.mark.parametrize("goes", [True, False])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+from operator import contains
 
 from aws_lambda_powertools import Logger
 
@@ -46,9 +48,10 @@ class Claim:
 
     kept: names that it had and that stay for now. leaving: the records of those in this zone: a new one that lacked
     them would hide them at once. written: the names that Autopilot wrote for it, as the ledger has them; any other of
-    this endpoint is the consumer's own. None where all of them go. is_known: it wrote to a zone of
-    that name before. is_known_insync: a change that wrote the records was seen or is waited for. heirs: what other
-    endpoints want of this zone, asked for only when a name is given up.
+    this endpoint is the consumer's own. None where all of them go. is_known: whether an endpoint of the VPC wrote to a
+    zone of that name before, asked for only where the VPC has none of ours. is_known_insync: a change that wrote the
+    records was seen or is waited for. heirs: what other endpoints want of this zone, asked for only when a name is
+    given up.
     """
 
     zone_name: str
@@ -58,7 +61,7 @@ class Claim:
     kept: frozenset[str] = frozenset()
     leaving: Sequence[Record] = ()
     written: frozenset[str] | None = None
-    is_known: bool = False
+    is_known: Callable[[], bool] = lambda: False
     allows_shadowing: bool = False
     is_known_insync: bool = True
     heirs: Callable[[str, str], Sequence[Record]] = lambda *_: ()
@@ -122,7 +125,7 @@ class ConsumerZones:
         they are, so that there is a change whose INSYNC can be waited for.
         """
         outcome = ZoneOutcome()
-        ours = self._ours(claim.zone_name, claim.vpc_id, in_vpc, is_known=claim.is_known)
+        ours = self._ours(claim.zone_name, claim.vpc_id, in_vpc, claim.is_known)
         others = [zone for zone in in_vpc if ours is None or zone.zone_id != ours.zone_id]
         if ours and len(others) == len(in_vpc) and not self._associate(ours, claim, others, outcome):
             return outcome
@@ -192,7 +195,7 @@ class ConsumerZones:
                 name: [zone for zone in self.hosted_zones.named(name) if self.autopilot.owns(zone)] for name in names
             }
         in_vpc = self._standing_in(vpc_id) if names else ()
-        ours = {name: self._ours(name, vpc_id, in_vpc, is_known=name in known) for name in names}
+        ours = {name: self._ours(name, vpc_id, in_vpc, partial(contains, known, name)) for name in names}
         return {name: [zone] for name, zone in ours.items() if zone}
 
     def _standing_in(self, vpc_id: str) -> Sequence[ZoneInVpc]:
@@ -205,7 +208,9 @@ class ConsumerZones:
             logger.info(f"{failure}; the zones of its name are looked through")
             return ()
 
-    def _ours(self, zone_name: str, vpc_id: str, in_vpc: Sequence[ZoneInVpc], *, is_known: bool) -> HostedZone | None:
+    def _ours(
+        self, zone_name: str, vpc_id: str, in_vpc: Sequence[ZoneInVpc], is_known: Callable[[], bool]
+    ) -> HostedZone | None:
         """Our zone of that name for this VPC.
 
         The account may have hundreds of that name, one a VPC. They are gone through only where ours was there and the
@@ -214,7 +219,7 @@ class ConsumerZones:
         for found in in_vpc:
             if found.name == zone_name and (zone := self._our_zone(found, vpc_id)):
                 return zone
-        every = self.hosted_zones.named(zone_name) if is_known else ()
+        every = self.hosted_zones.named(zone_name) if is_known() else ()
         return min((zone for zone in every if self.autopilot.owns(zone, vpc_id)), key=lambda z: z.zone_id, default=None)
 
     def _our_zone(self, found: ZoneInVpc, vpc_id: str) -> HostedZone | None:
@@ -323,7 +328,7 @@ class ConsumerZones:
             in_vpc = self.hosted_zones.of_vpc(vpc_id)
             rival = next((other for other in in_vpc if other.name == zone_name), None)
             if rival:
-                ours = self._ours(zone_name, vpc_id, in_vpc, is_known=False)
+                ours = self._ours(zone_name, vpc_id, in_vpc, lambda: False)
                 if ours is None or ours.zone_id != rival.zone_id:
                     self._answered(claim, claim.wanted, rival, outcome)
                     return None

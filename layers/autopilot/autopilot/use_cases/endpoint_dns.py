@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from aws_lambda_powertools import Logger
 
@@ -108,6 +109,16 @@ class EndpointDns:
         changes = known.change_ids if known.value is Dns.WAITING else ()
         return frozenset(change for change in changes if consumer.hosted_zones.is_insync(change))
 
+    def _is_known(self, zone_name: str, known: DnsFacet, look: DnsLook, vpc_id: str) -> bool:
+        """Whether the VPC has had a zone of ours of that name: it may stand although the VPC asks it no longer.
+
+        known: from before the zones were written down that this look is about to make.
+        """
+        if zone_name in known.zones:
+            return True
+        others = (row for row in self.ledger.rows_in(look.owner, vpc_id) if row.ref != look.ref)
+        return any(zone_name in row.dns.zones for row in others if row.dns.value is not Dns.ABSENT)
+
     def _in_zones(
         self,
         look: DnsLook,
@@ -136,7 +147,7 @@ class EndpointDns:
                 kept=kept,
                 leaving=wanted_records(staying, endpoint, self.ttl),
                 written=frozenset(name for name, _ in known.records),
-                is_known=zone_name in known.zones,
+                is_known=partial(self._is_known, zone_name, known, look, endpoint.vpc_id),
                 allows_shadowing=look.service.allows_shadowing,
                 is_known_insync=known.value is Dns.PRESENT or bool(known.change_ids),
                 heirs=self._heirs(look, consumer),
