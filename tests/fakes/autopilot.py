@@ -201,9 +201,13 @@ class FakeAutopilot:
     def row(self, ref: ConnectionRef) -> LedgerRow:
         return self.ledger.rows([ref])[ref]
 
-    def connected(self, vpc: Vpc, service_id: str | None = None) -> ConnectionRef:
-        """A connection that was accepted and is available, without any DNS so far."""
-        ref = self.aws.endpoint(service_id or self.aws.service(), vpc)
+    def connected(self, vpc: Vpc, service_id: str | None = None, **tags: str) -> ConnectionRef:
+        """A connection that was accepted and is available, without any DNS so far.
+
+        tags: of the endpoint, `also_vpcs` for `autopilot:also-vpcs`.
+        """
+        named = {f"autopilot:{name.replace('_', '-')}": value for name, value in tags.items()}
+        ref = self.aws.endpoint(service_id or self.aws.service(), vpc, tags=named)
         self.decide(event(ref, vpc.account))
         self.dns_queue.take()
         self.clock.advance(SECONDS_TO_AVAILABLE)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+HOUR, DAY = 3600, 24 * 3600
+
 
 class Clock:
     """Passes only when told."""

@@ -137,7 +137,7 @@ class Landscape:
             vpc.account,
             "CreateHostedZone",
             Name=name,
-            VPC={"VPCRegion": REGION, "VPCId": vpc.vpc_id},
+            VPC=place_of(vpc),
             CallerReference=f"by hand {next(self._numbers)}",
             HostedZoneConfig={"PrivateZone": True},
         )
@@ -169,6 +169,11 @@ class Landscape:
     def _answer(self, operation: str, ref: ConnectionRef) -> None:
         answer = self.ec2(PROVIDER, operation, ServiceId=ref.service_id, VpcEndpointIds=[ref.endpoint_id])
         assert not answer["Unsuccessful"]
+
+
+def place_of(vpc: Vpc) -> dict[str, str]:
+    """The VPC as requests to Route 53 name it."""
+    return {"VPCRegion": REGION, "VPCId": vpc.vpc_id}
 
 
 def _tags(tags: dict[str, str]) -> list[dict[str, str]]:

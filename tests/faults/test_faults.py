@@ -17,6 +17,7 @@ from autopilot.domain.organization import OrganizationalUnit, Owner
 from autopilot.domain.report import ConnectionEvent, word_of
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, FakeAutopilot
 from tests.fakes.calls import Fault, How
+from tests.fakes.clock import DAY, HOUR
 from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc
 from tests.faults.witness import Witness
 from tests.faults.world import AND_AGAIN, LATE, LOST, ON_TIME, TWICE, World
@@ -24,7 +25,6 @@ from tests.local_aws import hosted_zones
 
 API = f"api.{ZONE}"
 ACCEPT, REJECT = "AcceptVpcEndpointConnections", "RejectVpcEndpointConnections"
-HOUR, DAY = 3600, 24 * 3600
 FEW_MINUTES = 400
 LONG_ENOUGH = 25 * 60
 # After it names go that left the tags, and what was retagged in a consumer's account was looked at.

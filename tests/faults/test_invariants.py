@@ -17,6 +17,7 @@ from autopilot.domain.disruption import MaxDisruptions, OnRevoked
 from autopilot.domain.organization import OrganizationalUnit, Owner
 from tests.fakes.autopilot import FakeAutopilot
 from tests.fakes.calls import Fault, How
+from tests.fakes.clock import DAY, HOUR
 from tests.fakes.landscape import CONSUMER, PROVIDER, REGION, STRANGER, Vpc
 from tests.faults.witness import ORGANIZATION, STANDING, Witness
 from tests.faults.world import AND_AGAIN, LATE, LOST, ON_TIME, TWICE, World
@@ -26,7 +27,6 @@ THIRD = "444444444444"
 ACCOUNTS = (CONSUMER, STRANGER, THIRD)
 UNIT = "ou-ab12-11111111"
 PAYMENTS, BILLING = "payments.example.com", "billing.example.com"
-HOUR, DAY = 3600, 24 * 3600
 OPT_IN = {"autopilot": "enabled"}
 DECLARATIONS: tuple[dict[str, str], ...] = (
     OPT_IN | {"autopilot:zone": PAYMENTS, "autopilot:records": "api"},

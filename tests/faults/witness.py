@@ -18,6 +18,7 @@ from autopilot.domain.organization import Owner
 from autopilot.domain.report import StatusChange, telling
 from autopilot.domain.wake_up import SeenBy
 from tests.fakes.autopilot import US
+from tests.fakes.clock import DAY
 from tests.fakes.landscape import REGION, Vpc
 from tests.faults.world import ANSWERS, LOST, World
 from tests.local_aws import hosted_zones
@@ -30,7 +31,6 @@ _WRITES = (*ANSWERS, "CreateHostedZone", "DeleteHostedZone")
 # Of the functions' clocks, which may differ from each other and from the true one.
 _SKEW = timedelta(minutes=4)
 _DAY_OF_THE_BRAKE = timedelta(days=1) - 2 * _SKEW
-_DAY = 24 * 3600
 
 
 class Witness:
@@ -216,7 +216,7 @@ class Witness:
         for _ in range(4):
             self.autopilot.ledger.allow_disruptions(1000)
             self.allowed_disruptions(1000)
-            self.world.wait(_DAY)
+            self.world.wait(DAY)
         self.assert_unbroken()
         self.assert_others_untouched()
         before, records = len(self.world.calls.made), self._all_records()

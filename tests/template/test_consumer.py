@@ -6,8 +6,8 @@ import pytest
 
 from autopilot.domain.endpoint import ALSO_VPCS_TAG, DNS_TAG, VpcRef
 from tests.template.consumer_stack import ACCOUNT, BUS, PROVIDER_ACCOUNT, REGION, Refused, actions, outputs, stack
+from tests.template.parameter_values import ACCEPTED
 from tests.template.templates import CONSUMER
-from tests.template.test_parameters import ACCEPTED
 
 BUSES = {f"BusArn{n}": BUS.replace(REGION, region) for n, region in ((2, "us-east-1"), (3, "eu-west-1"))}
 SERVICE = "com.amazonaws.vpce.eu-central-1.vpce-svc-0123456789abcdef0"

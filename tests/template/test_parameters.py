@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from autopilot.settings import Settings
+from tests.template.parameter_values import ACCEPTED, REFUSED
 from tests.template.templates import BOTH, CONSUMER, PROJECT, PROVIDER, of_type, target
 
 PARAMETERS = [
@@ -57,82 +58,6 @@ VALUES = {
     "DRIFT_CHECK_HOURS": "DriftCheck",
     "FOREIGN_DRIFT_CHECK_HOURS": "ForeignDriftCheck",
     "PUBLIC_RESOLVER": "PublicResolver",
-}
-
-ACCEPTED = {
-    "Email": ["ops@example.com", "first.last+aws@mail.example.org"],
-    "EmailOn": ["", "held", "held,dns-blocked,failed"],
-    "AllowedPrincipals": [
-        "",
-        "*",
-        "111122223333",
-        "111122223333,vpce-0123456789abcdef0",
-        "ou-ab12-11111111",
-        "o-autopilot01,ou-ab12-11111111,111122223333",
-    ],
-    "OrganizationId": ["", "o-autopilot01"],
-    "OrganizationsRoleArn": ["", "arn:aws:iam::999999999999:role/platform/look-up-accounts"],
-    "ConsumerAccounts": ["", "111122223333", "111122223333,000022223333"],
-    "ExternalId": ["", "customer:4711"],
-    "NetworkLoadBalancerArns": ["", "arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/net/api/0123"],
-    "ServiceAllowedPrincipals": ["", "*", "arn:aws:iam::111122223333:root,arn:aws-cn:iam::111122223333:role/reader"],
-    "ServiceZone": ["", "payments.example.com", "xn--bcher-kva.example", "_tcp.example.com"],
-    "ServiceRecords": ["", "@", "api", "api ledger", "@ *.eu a.b"],
-    "PermissionsBoundary": ["", "arn:aws:iam::111122223333:policy/platform/boundary"],
-    "RolePath": ["/", "/platform/autopilot/"],
-    "PublicResolver": ["", "10.0.0.2", "127.0.0.1:5353"],
-    "ProviderAccount": ["111122223333"],
-    "BusArn": ["", "arn:aws:events:eu-central-1:111122223333:event-bus/privatelink-autopilot"],
-    "AllowedRecordNames": ["*", "payments.example.com,*.payments.example.com"],
-    "BusArn2": ["", "arn:aws:events:us-east-1:111122223333:event-bus/privatelink-autopilot"],
-    "BusArn3": ["", "arn:aws-cn:events:cn-north-1:111122223333:event-bus/privatelink-autopilot"],
-    "AllowedVpcs": ["", "vpc-0123456789abcdef0", "vpc-01234567,vpc-0123456789abcdef0"],
-    "EndpointServiceName": ["", "com.amazonaws.vpce.eu-central-1.vpce-svc-0123456789abcdef0"],
-    "EndpointVpcId": ["", "vpc-0123456789abcdef0"],
-    "EndpointSubnetIds": ["", "subnet-0123456789abcdef0", "subnet-01234567,subnet-0123456789abcdef0"],
-    "EndpointSecurityGroupIds": ["", "sg-0123456789abcdef0,sg-01234567"],
-    "EndpointServiceRegion": ["", "eu-central-1", "us-gov-west-1"],
-    "EndpointAlsoVpcs": [
-        "",
-        "vpc-0123456789abcdef0",
-        "111122223333/vpc-01234567 eu-west-1/vpc-01234567 111122223333/eu-west-1/vpc-0123456789abcdef0",
-    ],
-}
-REFUSED = {
-    "Email": ["", "ops", "ops@example", "a@example.com,b@example.com"],
-    "EmailOn": ["HELD", "held,", ",held", "held, ready", "heldready", "news"],
-    "AllowedPrincipals": [
-        "11112222333",
-        "111122223333,",
-        "111122223333, 111122223334",
-        "vpce-svc-0123456789abcdef0",
-        "ou-ab12",
-        "o-x",
-        "r-ab12",
-    ],
-    "OrganizationId": ["autopilot01", "o-x"],
-    "OrganizationsRoleArn": ["look-up-accounts", "arn:aws:iam::999999999999:user/x", "arn:aws:iam::999999999999:role/"],
-    "ConsumerAccounts": ["*", "1111", "111122223333,", "111122223333111122223333"],
-    "ExternalId": ["x", "a b"],
-    "NetworkLoadBalancerArns": ["api", "arn:aws:elasticloadbalancing:x,"],
-    "ServiceAllowedPrincipals": ["111122223333", "arn:aws:iam::111122223333:root,"],
-    "ServiceZone": ["payments.example.com.", "Payments.example.com", "*.example.com", "localhost", "a..b"],
-    "ServiceRecords": ["API", " api", "api ", "api  ledger", "api,ledger", "-x"],
-    "PermissionsBoundary": ["boundary", "arn:aws:iam::111122223333:role/x"],
-    "RolePath": ["", "platform", "/platform"],
-    "PublicResolver": ["dns.example.com", "10.0.0.2:", "::1"],
-    "ProviderAccount": ["", "1111"],
-    "BusArn": ["privatelink-autopilot"],
-    "AllowedRecordNames": ["", "Payments.example.com", "a.example.com,", "a.example.com, b.example.com"],
-    "BusArn2": ["privatelink-autopilot"],
-    "BusArn3": ["arn:aws:events:us-east-1:111122223333:rule/x"],
-    "AllowedVpcs": ["vpc-x", "vpc-01234567,"],
-    "EndpointServiceName": ["vpce-svc-0123456789abcdef0", "com.amazonaws.eu-central-1.s3"],
-    "EndpointVpcId": ["vpc-01234567,vpc-01234568", "subnet-01234567"],
-    "EndpointSubnetIds": ["subnet-01234567,", "subnet-01234567, subnet-01234568", "vpc-01234567"],
-    "EndpointSecurityGroupIds": ["sg-01234567,", "default"],
-    "EndpointServiceRegion": ["eu-central-1a", "Frankfurt"],
-    "EndpointAlsoVpcs": ["vpc-01234567,vpc-01234568", "vpc-01234567 ", "vpc-x", "1111/vpc-01234567"],
 }
 
 

@@ -13,8 +13,8 @@ from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, SECONDS_TO_INSYNC, US, F
 from tests.fakes.calls import Crash
 from tests.fakes.hosted_zones import FakeHostedZones
 from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc
+from tests.unit.served_names import API, target
 
-API = f"api.{ZONE}"
 CREATE, CHANGE, DELETE = "CreateHostedZone", "ChangeResourceRecordSets", "DeleteHostedZone"
 ROUTE_53_WRITES = {CREATE, CHANGE, DELETE}
 
@@ -29,10 +29,6 @@ def made_by(autopilot: FakeAutopilot, wake_up: WakeUp | ConnectionRef) -> list[s
     autopilot.calls.made.clear()
     autopilot.converge(wake_up)
     return autopilot.calls.made
-
-
-def target(autopilot: FakeAutopilot, ref: ConnectionRef) -> str:
-    return autopilot.aws.regional_name(ref)
 
 
 # Towards presence

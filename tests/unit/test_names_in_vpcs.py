@@ -17,24 +17,12 @@ from autopilot.domain.mode import Mode
 from autopilot.domain.wake_up import SeenBy, WakeUp
 from tests.fakes.autopilot import SECONDS_TO_INSYNC, STATUS_TOPIC, FakeAutopilot, event
 from tests.fakes.calls import Crash
-from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc
+from tests.fakes.clock import DAY
+from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc, place_of
 from tests.local_aws.privatelink import Caller
+from tests.unit.served_names import API, LEDGER, behind, certified, our_zone, target
 
-API, LEDGER = f"api.{ZONE}", f"ledger.{ZONE}"
 CREATE, CHANGE, DELETE = "CreateHostedZone", "ChangeResourceRecordSets", "DeleteHostedZone"
-DAY = 24 * 3600
-
-
-def target(autopilot: FakeAutopilot, ref: ConnectionRef) -> str:
-    return autopilot.aws.regional_name(ref)
-
-
-def our_zone(autopilot: FakeAutopilot, name: str = ZONE) -> str:
-    return autopilot.consumers.enter(CONSUMER, REGION).hosted_zones.named(name)[0].zone_id
-
-
-def place_of(vpc: Vpc) -> dict[str, str]:
-    return {"VPCRegion": REGION, "VPCId": vpc.vpc_id}
 
 
 def mails(autopilot: FakeAutopilot) -> list[str]:
@@ -42,16 +30,6 @@ def mails(autopilot: FakeAutopilot) -> list[str]:
     subjects = [mail.subject for mail in autopilot.topic.mails]
     autopilot.topic.mails.clear()
     return subjects
-
-
-def connected_with(autopilot: FakeAutopilot, vpc: Vpc, service_id: str, **tags: str) -> ConnectionRef:
-    """An available connection of an endpoint with these tags, `also_vpcs` for `autopilot:also-vpcs`."""
-    named = {f"autopilot:{name.replace('_', '-')}": value for name, value in tags.items()}
-    ref = autopilot.aws.endpoint(service_id, vpc, tags=named)
-    autopilot.decide(event(ref, vpc.account))
-    autopilot.dns_queue.take()
-    autopilot.clock.advance(90)
-    return ref
 
 
 # One endpoint after another
@@ -522,7 +500,7 @@ def test_a_wider_zone_that_already_does_it_is_the_consumers_own(autopilot: FakeA
 
 def test_a_wider_zone_of_another_account_cannot_be_looked_into(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     theirs = autopilot.aws.zone(autopilot.aws.new_vpc(STRANGER), "example.com")
-    place = {"HostedZoneId": theirs, "VPC": {"VPCRegion": REGION, "VPCId": vpc.vpc_id}}
+    place = {"HostedZoneId": theirs, "VPC": place_of(vpc)}
     autopilot.aws.route53(STRANGER, "CreateVPCAssociationAuthorization", **place)
     autopilot.aws.route53(CONSUMER, "AssociateVPCWithHostedZone", **place)
     ref = autopilot.connected(vpc)
@@ -621,16 +599,6 @@ def test_a_quota_that_is_nearly_used_up_is_told_before_it_is_hit(autopilot: Fake
 
 
 # Certificates
-
-
-def behind(autopilot: FakeAutopilot, service_id: str, *names: str, is_issued: bool = True) -> None:
-    (arn,) = next(one for one in autopilot.services.all() if one.service_id == service_id).load_balancer_arns
-    certificate = Certificate("arn:aws:acm:eu-central-1:111111111111:certificate/1", names, is_issued)
-    autopilot.load_balancers.load_balancers[arn] = LoadBalancer(arn, (Listener("arn:l", 443, "TLS", (certificate,)),))
-
-
-def certified(autopilot: FakeAutopilot) -> str:
-    return autopilot.aws.service({"autopilot": "enabled", "autopilot:records": "certificate"})
 
 
 def test_the_names_of_the_certificates_are_each_in_a_zone_of_its_own(autopilot: FakeAutopilot, vpc: Vpc) -> None:
@@ -850,7 +818,7 @@ def test_a_service_that_is_taken_out_of_our_hands_is_told_once(autopilot: FakeAu
 def handing_over(autopilot: FakeAutopilot) -> tuple[Vpc, ConnectionRef, ConnectionRef]:
     """Blue is about to go, green waits for its name, and another VPC is served."""
     vpc, spoke, service_id = autopilot.aws.new_vpc(CONSUMER), autopilot.aws.new_vpc(CONSUMER), autopilot.aws.service()
-    blue = connected_with(autopilot, vpc, service_id, also_vpcs=spoke.vpc_id)
+    blue = autopilot.connected(vpc, service_id, also_vpcs=spoke.vpc_id)
     autopilot.settle(blue)
     green = autopilot.connected(vpc, service_id)
     autopilot.settle(green)

@@ -9,13 +9,14 @@ import pytest
 from autopilot.domain.connection import ConnectionRef, Dns, Status
 from tests.fakes.autopilot import FakeAutopilot
 from tests.fakes.calls import Crash
-from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc
-from tests.unit.test_names_in_vpcs import API, DAY, LEDGER, connected_with, our_zone, place_of, target
+from tests.fakes.clock import DAY
+from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc, place_of
+from tests.unit.served_names import API, LEDGER, our_zone, target
 
 
 def test_other_vpcs_of_the_account_are_served_and_let_go_again(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     spoke = autopilot.aws.new_vpc(CONSUMER)
-    ref = connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs=spoke.vpc_id)
+    ref = autopilot.connected(vpc, also_vpcs=spoke.vpc_id)
     assert autopilot.settle(ref) is Dns.PRESENT
     assert autopilot.aws.resolves(spoke, API) == target(autopilot, ref)
 
@@ -32,7 +33,7 @@ def test_another_accounts_vpc_is_served_only_if_it_says_so(autopilot: FakeAutopi
     autopilot.consumers.roles.add(STRANGER)
     if consents:
         autopilot.network.consents[spoke.vpc_id] = f"{CONSUMER} {PROVIDER}"
-    ref = connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs=f"{STRANGER}/{spoke.vpc_id}")
+    ref = autopilot.connected(vpc, also_vpcs=f"{STRANGER}/{spoke.vpc_id}")
     assert autopilot.settle(ref) is Dns.PRESENT
 
     assert autopilot.aws.resolves(spoke, API) == (target(autopilot, ref) if consents else None)
@@ -46,7 +47,7 @@ def test_another_accounts_vpc_is_served_only_if_it_says_so(autopilot: FakeAutopi
 
 def test_with_the_endpoint_the_other_vpcs_lose_the_zone_too(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     spoke = autopilot.aws.new_vpc(CONSUMER)
-    ref = connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs=spoke.vpc_id)
+    ref = autopilot.connected(vpc, also_vpcs=spoke.vpc_id)
     autopilot.settle(ref)
     autopilot.aws.delete(ref)
     autopilot.converge(ref)
@@ -59,7 +60,7 @@ def test_a_zone_that_was_taken_off_its_own_vpc_is_put_back_for_the_next_endpoint
 ) -> None:
     """A second one would take its place in the VPC, and nobody would come back for the first."""
     spoke, service = autopilot.aws.new_vpc(CONSUMER), autopilot.aws.service()
-    ref = connected_with(autopilot, vpc, service, also_vpcs=spoke.vpc_id)
+    ref = autopilot.connected(vpc, service, also_vpcs=spoke.vpc_id)
     autopilot.settle(ref)
     its_vpc = place_of(vpc)
     zone_id = our_zone(autopilot)
@@ -77,7 +78,7 @@ def test_a_zone_that_stays_for_another_endpoint_no_longer_serves_the_vpcs_of_the
 ) -> None:
     spoke = autopilot.aws.new_vpc(CONSUMER)
     ledger = autopilot.ready(vpc, autopilot.aws.service(MANAGED | {"autopilot:records": "ledger"}))
-    ref = connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs=spoke.vpc_id)
+    ref = autopilot.connected(vpc, also_vpcs=spoke.vpc_id)
     autopilot.settle(ref)
     if goes:
         autopilot.aws.delete(ref)
@@ -102,7 +103,7 @@ def serving(autopilot: FakeAutopilot) -> ConnectionRef:
     vpc, spoke = autopilot.aws.new_vpc(CONSUMER), autopilot.aws.new_vpc(STRANGER)
     autopilot.consumers.roles.add(STRANGER)
     autopilot.network.consents[spoke.vpc_id] = CONSUMER
-    return connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs=f"{STRANGER}/{spoke.vpc_id}")
+    return autopilot.connected(vpc, also_vpcs=f"{STRANGER}/{spoke.vpc_id}")
 
 
 @pytest.mark.parametrize("dies_after", range(1, calls_to_serve_others() + 1))
@@ -157,7 +158,7 @@ def test_an_authorization_that_a_killed_run_left_behind_is_withdrawn(autopilot: 
     with pytest.raises(Crash):
         autopilot.converge(ref)
     zone_id = our_zone(autopilot)
-    place = {"VPCRegion": REGION, "VPCId": autopilot.network.vpcs[1].vpc_id}
+    place = place_of(autopilot.network.vpcs[1])
     autopilot.aws.route53(CONSUMER, "CreateVPCAssociationAuthorization", HostedZoneId=zone_id, VPC=place)
 
     assert autopilot.settle(ref) is Dns.PRESENT
@@ -172,7 +173,7 @@ def test_another_accounts_vpc_that_could_not_be_taken_off_is_taken_off_later(
     autopilot.consumers.roles.add(STRANGER)
     autopilot.network.consents[spoke.vpc_id] = CONSUMER
     other = autopilot.aws.service(MANAGED | {"autopilot:records": "ledger"})
-    ref = connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs=f"{STRANGER}/{spoke.vpc_id}")
+    ref = autopilot.connected(vpc, also_vpcs=f"{STRANGER}/{spoke.vpc_id}")
     autopilot.settle(ref)
     autopilot.ready(vpc, other)
     assert autopilot.aws.zones_in(spoke) == {ZONE}
@@ -202,7 +203,7 @@ def test_a_vpc_that_got_only_some_of_the_zones_loses_them_again(autopilot: FakeA
     spoke = autopilot.aws.new_vpc(CONSUMER)
     autopilot.aws.zone(spoke, "other.example.com")
     further = {"autopilot:zone-2": "other.example.com", "autopilot:records-2": "x"}
-    ref = connected_with(autopilot, vpc, autopilot.aws.service(MANAGED | further), also_vpcs=spoke.vpc_id)
+    ref = autopilot.connected(vpc, autopilot.aws.service(MANAGED | further), also_vpcs=spoke.vpc_id)
     autopilot.settle(ref)
     assert autopilot.aws.resolves(spoke, API) == target(autopilot, ref)
 
@@ -214,9 +215,7 @@ def test_a_vpc_that_got_only_some_of_the_zones_loses_them_again(autopilot: FakeA
 def test_a_vpc_that_two_endpoints_serve_loses_the_zones_of_each(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     spoke = autopilot.aws.new_vpc(CONSUMER)
     other = MANAGED | {"autopilot:zone": "other.example.com"}
-    refs = [
-        connected_with(autopilot, vpc, autopilot.aws.service(tags), also_vpcs=spoke.vpc_id) for tags in (MANAGED, other)
-    ]
+    refs = [autopilot.connected(vpc, autopilot.aws.service(tags), also_vpcs=spoke.vpc_id) for tags in (MANAGED, other)]
     for ref in refs:
         autopilot.settle(ref)
 
@@ -227,7 +226,7 @@ def test_a_vpc_that_two_endpoints_serve_loses_the_zones_of_each(autopilot: FakeA
 
 
 def test_a_refused_vpc_is_asked_again_without_a_write(autopilot: FakeAutopilot, vpc: Vpc) -> None:
-    ref = connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs=f"{STRANGER}/vpc-0123456789abcdef0")
+    ref = autopilot.connected(vpc, also_vpcs=f"{STRANGER}/vpc-0123456789abcdef0")
     autopilot.settle(ref)
     version = autopilot.row(ref).version
 
@@ -240,7 +239,7 @@ def test_a_refused_vpc_is_asked_again_without_a_write(autopilot: FakeAutopilot, 
 
 def test_a_vpc_that_does_not_exist_keeps_no_endpoint_from_being_ready(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     autopilot.calls.refused["vpc-0123456789abcdef0"] = "InvalidVpcID.NotFound"
-    ref = connected_with(autopilot, vpc, autopilot.aws.service(), also_vpcs="vpc-0123456789abcdef0")
+    ref = autopilot.connected(vpc, also_vpcs="vpc-0123456789abcdef0")
 
     assert autopilot.settle(ref) is Dns.PRESENT
     assert any("vpc-0123456789abcdef0 is not served" in check for check in autopilot.row(ref).dns.checks)

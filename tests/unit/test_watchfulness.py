@@ -12,11 +12,10 @@ from autopilot.domain.mode import Mode
 from autopilot.domain.report import Notice
 from autopilot.use_cases.ports import Refusal
 from tests.fakes.autopilot import NOTIFICATION_TOPIC, STATUS_TOPIC, FakeAutopilot, event
+from tests.fakes.clock import DAY, HOUR
 from tests.fakes.landscape import CONSUMER, PROVIDER, STRANGER, Vpc
 
 INTERVAL_SECONDS = 300
-HOUR = 3600
-DAY = 24 * HOUR
 NOTIFY = "CreateVpcEndpointConnectionNotification"
 
 

@@ -9,8 +9,9 @@ import pytest
 from autopilot.domain.connection import ConnectionRef, Dns, Status
 from tests.fakes.autopilot import SECONDS_TO_INSYNC, FakeAutopilot
 from tests.fakes.calls import Crash
+from tests.fakes.clock import DAY
 from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, ZONE, Vpc
-from tests.unit.test_names_in_vpcs import API, DAY, LEDGER, behind, certified, our_zone, target
+from tests.unit.served_names import API, LEDGER, behind, certified, our_zone, target
 
 EU = f"eu.{ZONE}"
 API_EU, LEDGER_EU = f"api.{EU}", f"ledger.{EU}"
