@@ -8,7 +8,7 @@ import pytest
 from autopilot.aws.consumer_accounts import AwsConsumerAccount, AwsConsumerAccounts
 from autopilot.domain.connection import AwsState, DnsEntry, NetworkInterface
 from autopilot.domain.dns_plan import Autopilot
-from autopilot.domain.failures import NoConsumerRole
+from autopilot.domain.failures import AwsCallFailed, NoConsumerRole
 from autopilot.domain.mode import Mode
 from autopilot.domain.network import InboundRule, SecurityGroup
 from autopilot.domain.network import Vpc as NetworkVpc
@@ -216,6 +216,13 @@ def test_a_vpc_says_itself_whose_names_it_takes(
     assert account.consents(vpc.vpc_id, STRANGER)
     assert not account.consents(vpc.vpc_id, STRANGER[:11])
     assert not account.consents(silent.vpc_id, STRANGER)
+
+
+def test_a_vpc_that_the_account_does_not_have_is_not_found(consumers: ConsumerAccounts, landscape: Landscape) -> None:
+    account = consumers.enter(CONSUMER, REGION)
+    for vpc_id in ("vpc-0123456789abcdef0", landscape.new_vpc(STRANGER).vpc_id):
+        with pytest.raises(AwsCallFailed, match=f"DescribeVpcs for {vpc_id} failed with InvalidVpcID.NotFound"):
+            account.consents(vpc_id, STRANGER)
 
 
 @dataclass

@@ -49,8 +49,8 @@ class FakeConsumerAccount:
         self.ec2.call("ModifyVpcEndpoint", endpoint_id, VpcEndpointId=endpoint_id, PrivateDnsEnabled=True)
 
     def consents(self, vpc_id: str, account: str) -> bool:
-        with self.ec2.calls.making("DescribeVpcs", vpc_id):
-            return account in self.around.consents.get(vpc_id, "").split()
+        self._describe_vpc(vpc_id)
+        return account in self.around.consents.get(vpc_id, "").split()
 
     def network(self, endpoint: Endpoint) -> Network:
         return Network(self._vpc(endpoint.vpc_id), tuple(self._interfaces(endpoint)), tuple(self._groups(endpoint)))
@@ -58,12 +58,19 @@ class FakeConsumerAccount:
     def _vpc(self, vpc_id: str) -> Vpc:
         """One call an attribute, as EC2 wants it."""
         off, is_on = self.around.without.get(vpc_id, set()), list[bool]()
-        with self.ec2.calls.making("DescribeVpcs", vpc_id):
-            owner = self.around.owners.get(vpc_id, self.ec2.caller.account)
+        self._describe_vpc(vpc_id)
+        owner = self.around.owners.get(vpc_id, self.ec2.caller.account)
         for attribute in ("enableDnsSupport", "enableDnsHostnames"):
             with self.ec2.calls.making("DescribeVpcAttribute", vpc_id):
                 is_on.append(attribute not in off)
         return Vpc(vpc_id, owner, *is_on)
+
+    def _describe_vpc(self, vpc_id: str) -> None:
+        account, region = self.ec2.caller.account, self.ec2.caller.region
+        with self.ec2.calls.making("DescribeVpcs", vpc_id):
+            if not self.around.vpc_exists(account, region, vpc_id):
+                message = f"The vpc ID '{vpc_id}' does not exist"
+                raise AwsCallFailed("DescribeVpcs", vpc_id, "InvalidVpcID.NotFound", message)
 
     def _groups(self, endpoint: Endpoint) -> Sequence[SecurityGroup]:
         if not endpoint.group_ids:

@@ -237,9 +237,25 @@ def test_a_refused_vpc_is_asked_again_without_a_write(autopilot: FakeAutopilot, 
     assert autopilot.row(ref).dns.maybe_served == ()
 
 
-def test_a_vpc_that_does_not_exist_keeps_no_endpoint_from_being_ready(autopilot: FakeAutopilot, vpc: Vpc) -> None:
-    autopilot.calls.refused["vpc-0123456789abcdef0"] = "InvalidVpcID.NotFound"
-    ref = autopilot.connected(vpc, also_vpcs="vpc-0123456789abcdef0")
+@pytest.mark.parametrize("account", [CONSUMER, STRANGER])
+def test_a_vpc_that_does_not_exist_keeps_neither_the_endpoint_nor_its_other_vpcs_waiting(
+    autopilot: FakeAutopilot, vpc: Vpc, account: str
+) -> None:
+    spoke, nowhere = autopilot.aws.new_vpc(CONSUMER), f"{account}/vpc-0123456789abcdef0"
+    autopilot.consumers.roles.add(STRANGER)
+    ref = autopilot.connected(vpc, also_vpcs=f"{nowhere} {spoke.vpc_id}")
 
     assert autopilot.settle(ref) is Dns.PRESENT
     assert any("vpc-0123456789abcdef0 is not served" in check for check in autopilot.row(ref).dns.checks)
+    assert autopilot.aws.resolves(spoke, API) == target(autopilot, ref)
+
+
+@pytest.mark.parametrize("goes_after", range(calls_to_serve_others()))
+def test_whenever_another_vpc_is_deleted_the_endpoint_is_ready_all_the_same(goes_after: int) -> None:
+    autopilot = FakeAutopilot()
+    ref = serving(autopilot)
+    spoke = autopilot.network.vpcs[1]
+    autopilot.calls.meanwhile = (goes_after, lambda: autopilot.network.vpcs.remove(spoke))
+
+    assert autopilot.settle(ref) is Dns.PRESENT
+    assert any(f"{spoke.vpc_id} is not served" in check for check in autopilot.row(ref).dns.checks)
