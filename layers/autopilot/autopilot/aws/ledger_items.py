@@ -82,6 +82,8 @@ def _row(item: Mapping[str, Any]) -> LedgerRow:
             tuple(NetworkInterface(**interface) for interface in dns["interfaces"]),
             dns["would"],
             _timeline(dns),
+            # A row from before these were told apart calls all its own, until it is next looked at.
+            written=tuple(dns.get("written", (name for name, _ in dns["records"]))),
             # A row from before these were known has none of them.
             names=_pairs(dns.get("names", ())),
             leaving=_moments(dns.get("leaving", ())),

@@ -252,8 +252,10 @@ class NetworkInterface:
 class DnsFacet:
     """What Autopilot wrote for this endpoint and what it would take to do more.
 
-    vpc_id: the consumer VPC. zones: names of the zones written to. names: fqdn → zone, as the service declares them.
-    records: name → target. leaving: names that the service no longer declares, each with the moment that was seen.
+    vpc_id: the consumer VPC. zones: names of our zones that were written to. written: the names that these send to the
+    endpoint. Both as they are about to be, where a run died. names: fqdn → zone, as the service declares them.
+    records: name → target, whoever sends it there. leaving: names of ours that the service no longer declares, each
+    with the moment that was seen.
     releasing: those of them that the brake let go, until they are gone.
     also_vpcs: the other VPCs that our zones were associated with for this endpoint, as its tag names them. associating:
     those that are about to be, or that may have some of our zones.
@@ -273,6 +275,7 @@ class DnsFacet:
     would: str = ""
     timeline: tuple[Moment, ...] = ()
     names: tuple[tuple[str, str], ...] = ()
+    written: tuple[str, ...] = ()
     leaving: tuple[Moment, ...] = ()
     releasing: tuple[str, ...] = ()
     also_vpcs: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from operator import contains
@@ -69,17 +69,43 @@ class Claim:
 
 @dataclass(slots=True)
 class ZoneOutcome:
-    """zone_id: of our zone, None where there is none. change_id: a Route 53 change under way. blocked: why names
-    cannot be written, and the fix. own: the names that a zone which is not ours already sends here. would: what
-    observe mode left undone. checks: what should be known of the zone.
+    """zone_id: of our zone, None where there is none. written: the names that it sends to the endpoint. change_id: a
+    Route 53 change under way. blocked: why names cannot be written, and the fix. own: the names that a zone which is
+    not ours already sends here. would: what observe mode left undone. checks: what should be known of the zone.
     """
 
     zone_id: str | None = None
+    written: set[str] = field(default_factory=set)
     change_id: str | None = None
     blocked: list[str] = field(default_factory=list)
     own: set[str] = field(default_factory=set)
     would: str | None = None
     checks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is about to be done for a claim, with what is known of its outcome. others: the VPC's zones but ours.
+    is_off_vpc: our zone is there, and the VPC does not ask it. found: our zone's records.
+    """
+
+    claim: Claim
+    outcome: ZoneOutcome
+    others: Sequence[ZoneInVpc]
+    ours: HostedZone | None
+    is_off_vpc: bool
+    found: Sequence[Record] = ()
+    changes: Sequence[RecordChange] = ()
+
+    @property
+    def held(self) -> set[str]:
+        """The names that the zone sends to the endpoint once it is done, as far as they are wanted or kept."""
+        holders = {(record.name, record.type): record.endpoint_id for record in self.found}
+        for change in self.changes:
+            is_deleted = change.action is ChangeAction.DELETE
+            holders[change.record.name, change.record.type] = None if is_deleted else change.record.endpoint_id
+        ours = {name for (name, _), endpoint_id in holders.items() if endpoint_id == self.claim.endpoint_id}
+        return ours & {*self.claim.kept, *(record.name for record in self.claim.wanted)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,24 +143,22 @@ class ConsumerZones:
         }
         return placed(names, narrower)
 
-    def present(self, claim: Claim, in_vpc: Sequence[ZoneInVpc]) -> ZoneOutcome:
-        """Make the VPC answer with the wanted records. in_vpc: its zones. Raises AwsCallFailed.
+    def plan(self, claim: Claim, in_vpc: Sequence[ZoneInVpc]) -> Intent:
+        """What it takes to make the VPC answer with the wanted records. in_vpc: its zones. Raises AwsCallFailed.
 
-        Zone and records come together: an empty private zone would hide the public name. Where the records are
-        in place but nobody knows of which change (a run died after writing them), they are written once more as
-        they are, so that there is a change whose INSYNC can be waited for.
+        Where the records are in place but nobody knows of which change (a run died after writing them), they are
+        written once more as they are, so that there is a change whose INSYNC can be waited for.
         """
-        outcome = ZoneOutcome()
         ours = self._ours(claim.zone_name, claim.vpc_id, in_vpc, claim.is_known)
         others = [zone for zone in in_vpc if ours is None or zone.zone_id != ours.zone_id]
-        if ours and len(others) == len(in_vpc) and not self._associate(ours, claim, others, outcome):
-            return outcome
+        outcome = ZoneOutcome(zone_id=ours.zone_id if ours else None)
+        intent = Intent(claim, outcome, others, ours, is_off_vpc=ours is not None and len(others) == len(in_vpc))
         if ours is None and not claim.allows_shadowing and is_registrable(claim.zone_name):
             outcome.blocked.append(whole_domain(claim.zone_name))
-            return outcome
+            return intent
         writable = self._writable(claim, others, outcome, is_new=ours is None)
         if ours is None and not writable:
-            return outcome
+            return intent
         found = self.hosted_zones.records(ours.zone_id) if ours else ()
         plan = self._plan(claim, writable, found)
         outcome.blocked += plan.conflicts
@@ -142,23 +166,33 @@ class ConsumerZones:
         if not changes and not claim.is_known_insync and self.mode is Mode.ENFORCE:
             there = set(found)
             changes = tuple(RecordChange(ChangeAction.UPSERT, record) for record in writable if record in there)
-        outcome.zone_id = ours.zone_id if ours else None
-        if not changes:
-            return outcome
-        if self.mode is Mode.OBSERVE:
+        return replace(intent, found=found, changes=changes)
+
+    def apply(self, intent: Intent) -> ZoneOutcome:
+        """Do it, or in observe mode say it. Raises AwsCallFailed.
+
+        Zone and records come together: an empty private zone would hide the public name.
+        """
+        claim, outcome, ours, changes = intent.claim, intent.outcome, intent.ours, intent.changes
+        if ours and intent.is_off_vpc and not self._is_associated(ours, claim):
+            return self._kept_off(ours, intent)
+        if changes and self.mode is Mode.OBSERVE:
             place = f"zone {claim.zone_name}" if ours else f"a new zone {claim.zone_name} for {claim.vpc_id}"
             outcome.would = f"would write to {place}: {_listed(changes)}"
             return outcome
-        ours = ours or self._create(claim, outcome)
-        if ours is None:
-            return outcome
-        logger.info(
-            f"writing to zone {ours.name} ({ours.zone_id}) of {claim.vpc_id}: {_listed(changes)}",
-            extra={"endpoint_id": claim.endpoint_id},
-        )
-        outcome.zone_id, outcome.change_id = ours.zone_id, self._write(ours, changes, is_empty=not found)
-        if len(found) + len(changes) > _NEARLY_FULL * _MOST_RECORDS:
-            outcome.checks.append(f"the zone {ours.name} ({ours.zone_id}) has {len(found)} of {_MOST_RECORDS} records")
+        if changes:
+            ours = ours or self._create(claim, outcome)
+            if ours is None:
+                return outcome
+            logger.info(
+                f"writing to zone {ours.name} ({ours.zone_id}) of {claim.vpc_id}: {_listed(changes)}",
+                extra={"endpoint_id": claim.endpoint_id},
+            )
+            outcome.zone_id, outcome.change_id = ours.zone_id, self._write(ours, changes, is_empty=not intent.found)
+            if len(intent.found) + len(changes) > _NEARLY_FULL * _MOST_RECORDS:
+                number = f"{len(intent.found)} of {_MOST_RECORDS}"
+                outcome.checks.append(f"the zone {ours.name} ({ours.zone_id}) has {number} records")
+        outcome.written = intent.held
         return outcome
 
     def absent(
@@ -226,17 +260,24 @@ class ConsumerZones:
         zone = self.hosted_zones.find(found.zone_id) if found.is_readable else None
         return zone if zone and self.autopilot.owns(zone, vpc_id) else None
 
-    def _associate(self, ours: HostedZone, claim: Claim, others: Sequence[ZoneInVpc], outcome: ZoneOutcome) -> bool:
+    def _is_associated(self, ours: HostedZone, claim: Claim) -> bool:
         """Somebody took our zone off the VPC: put it back, unless another one of that name has come in its place."""
+        if self.mode is Mode.OBSERVE or not self.hosted_zones.associate(ours.zone_id, claim.vpc_id):
+            return False
+        logger.info(f"associated zone {ours.name} ({ours.zone_id}) with {claim.vpc_id} again")
+        return True
+
+    def _kept_off(self, ours: HostedZone, intent: Intent) -> ZoneOutcome:
+        """Our zone stays as it is, with whatever was written there, and the VPC does not ask it."""
+        claim = intent.claim
+        wanted = {record.name for record in claim.wanted}
+        outcome = ZoneOutcome(zone_id=ours.zone_id, written=wanted & (claim.written or frozenset()))
         if self.mode is Mode.OBSERVE:
             outcome.would = f"would associate zone {ours.name} ({ours.zone_id}) with {claim.vpc_id} again"
-            return False
-        if self.hosted_zones.associate(ours.zone_id, claim.vpc_id):
-            logger.info(f"associated zone {ours.name} ({ours.zone_id}) with {claim.vpc_id} again")
-            return True
-        rivals = [zone for zone in others if zone.name == claim.zone_name]
+            return outcome
+        rivals = [zone for zone in intent.others if zone.name == claim.zone_name]
         self._answered(claim, claim.wanted, next(iter(rivals), None), outcome)
-        return False
+        return outcome
 
     def _writable(
         self, claim: Claim, others: Sequence[ZoneInVpc], outcome: ZoneOutcome, *, is_new: bool

@@ -301,7 +301,9 @@ def _may_wait(wake_up: WakeUp, failure: AwsCallFailed) -> bool:
 
 
 def _behind(dns: DnsFacet) -> str:
-    """What of ours may be left in the VPC. A run that died wrote down the zone that it was about to make, no more."""
-    if dns.value in (Dns.ABSENT, Dns.CONSUMERS_OWN):
+    """What of ours may be left in the VPC."""
+    if dns.value is Dns.ABSENT:
         return ""
-    return arrows(dns.records) or ", ".join(f"the zone {zone}" for zone in dns.zones)
+    return arrows(pair for pair in dns.records if pair[0] in dns.written) or ", ".join(
+        f"the zone {zone}" for zone in dns.zones
+    )

@@ -19,7 +19,7 @@ from autopilot.domain.names import Name, covers, is_within, placed
 from autopilot.domain.path_checks import obstacles, path_warnings
 from autopilot.domain.tls import tls_warnings
 from autopilot.domain.wake_up import SeenBy, WakeUp
-from autopilot.use_cases.consumer_zones import Claim, ConsumerZones, ZoneOutcome
+from autopilot.use_cases.consumer_zones import Claim, ConsumerZones, Intent, ZoneOutcome
 from autopilot.use_cases.dns_look import DnsLook, Reached
 from autopilot.use_cases.other_vpcs import OtherVpcs
 from autopilot.use_cases.ports import ConsumerAccount, EndpointServices, Ledger, PublicDns, Queue
@@ -135,8 +135,7 @@ class EndpointDns:
         in_vpc = consumer.hosted_zones.of_vpc(endpoint.vpc_id)
         names = zones.homes(names, endpoint.vpc_id, in_vpc)
         zone_names, fqdns = sorted({name.zone for name in names}), {name.fqdn for name in names}
-        look = self._write_down(look, endpoint, zone_names, [pair for pair in targets if pair[0] in fqdns])
-        outcomes: dict[str, ZoneOutcome] = {}
+        intents: list[Intent] = []
         for zone_name in zone_names:
             staying = [Name(fqdn, zone_name) for fqdn in sorted(kept) if is_within(fqdn, zone_name)]
             claim = Claim(
@@ -146,13 +145,15 @@ class EndpointDns:
                 endpoint.vpc_id,
                 kept=kept,
                 leaving=wanted_records(staying, endpoint, self.ttl),
-                written=frozenset(name for name, _ in known.records),
+                written=frozenset(known.written),
                 is_known=partial(self._is_known, zone_name, known, look, endpoint.vpc_id),
                 allows_shadowing=look.service.allows_shadowing,
                 is_known_insync=known.value is Dns.PRESENT or bool(known.change_ids),
                 heirs=self._heirs(look, consumer),
             )
-            outcomes[zone_name] = zones.present(claim, in_vpc)
+            intents.append(zones.plan(claim, in_vpc))
+        look = self._write_down(look, endpoint, intents, targets)
+        outcomes = {intent.claim.zone_name: zones.apply(intent) for intent in intents}
         pending = self._pending(look, consumer, outcomes.values())
         # What moves to another zone stays in the old one until every server answers with the new.
         moving = fqdns if pending or any(one.blocked for one in outcomes.values()) else set()
@@ -164,9 +165,11 @@ class EndpointDns:
         if due:
             self._wake_waiting(look)
         stay = tuple(pair for pair in known.records if pair[0] in kept)
+        written = {name for one in outcomes.values() for name in one.written}
         facts |= {
             "releasing": (),
-            "zones": tuple(sorted({*outcomes, *behind})),
+            "zones": tuple(sorted({*behind, *(name for name, one in outcomes.items() if one.zone_id)})),
+            "written": tuple(sorted(written | (set(known.written) & (kept | moving)))),
             "records": (*targets, *stay),
             "leaving": tuple(moment for moment in leaving if moment.what in kept),
         }
@@ -179,15 +182,18 @@ class EndpointDns:
         return look, self._reached(look, list(outcomes.values()), pending, facts, is_consumers_own=is_consumers_own)
 
     def _write_down(
-        self, look: DnsLook, endpoint: Endpoint, zone_names: Iterable[str], records: Sequence[tuple[str, str]]
+        self, look: DnsLook, endpoint: Endpoint, intents: Iterable[Intent], targets: Iterable[tuple[str, str]]
     ) -> DnsLook:
         """The zones and names that are about to be written. A run that dies, or is denied the second zone, would leave
         what nobody knows of: names that go without grace, a zone that hides the public ones for ever."""
         known = look.known.dns
+        writing = [intent for intent in intents if intent.changes]
+        names = {name for intent in writing for name in intent.held}
         intended = replace(
             known,
-            zones=tuple(sorted({*known.zones, *zone_names})),
-            records=(*known.records, *(pair for pair in records if pair not in known.records)),
+            zones=tuple(sorted({*known.zones, *(intent.claim.zone_name for intent in writing)})),
+            written=tuple(sorted({*known.written, *names})),
+            records=(*known.records, *(pair for pair in targets if pair[0] in names and pair not in known.records)),
         )
         if intended == known or self.mode is Mode.OBSERVE:
             return look
@@ -242,8 +248,7 @@ class EndpointDns:
         """The names that are declared no longer, each since when."""
         now, known = self.clock(), look.known.dns
         since = {moment.what: moment.at for moment in known.leaving}
-        names = [name for name, _ in known.records if name not in wanted]
-        return tuple(Moment(since.get(name, now), name) for name in dict.fromkeys(names))
+        return tuple(Moment(since.get(name, now), name) for name in known.written if name not in wanted)
 
     def _released(self, look: DnsLook, leaving: tuple[Moment, ...]) -> tuple[DnsLook, frozenset[str]]:
         """The names of these that go now: after the grace, under the brake.
@@ -315,7 +320,7 @@ class EndpointDns:
         if done:
             self._wake_waiting(look)
         reason = ", ".join([f"the endpoint's own tag {DNS_TAG}=off declines names", *done])
-        facts: dict[str, object] = {**_LET_GO, "vpc_id": endpoint.vpc_id, "zones": behind, "records": ()}
+        facts: dict[str, object] = {**_LET_GO, "vpc_id": endpoint.vpc_id, "zones": behind, "records": (), "written": ()}
         return self.facet(look, Dns.DECLINED, reason, also_vpcs=still_served, **facts)
 
     def _let_go(
@@ -342,7 +347,7 @@ class EndpointDns:
 
     def _written(self, look: DnsLook) -> frozenset[str]:
         """The names that are Autopilot's to take away while the endpoint lives; others the consumer sent there."""
-        return frozenset({name for name, _ in look.known.dns.records} | {name.fqdn for name in look.service.names})
+        return frozenset({*look.known.dns.written, *(name.fqdn for name in look.service.names)})
 
     def _clear(
         self,

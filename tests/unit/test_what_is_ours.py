@@ -1,0 +1,105 @@
+"""What Autopilot calls its own in a consumer VPC: what it wrote, and nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from autopilot.domain.connection import ConnectionRef, Dns, Status
+from tests.fakes.autopilot import FakeAutopilot
+from tests.fakes.clock import DAY, HOUR
+from tests.fakes.landscape import CONSUMER, MANAGED, REGION, Vpc
+from tests.unit.served_names import API, target
+
+TWO_NAMES = MANAGED | {"autopilot:records": "api ledger"}
+OTHERS = "other.example.com"
+
+
+def answered_by(autopilot: FakeAutopilot, whom: str, service_id: str, vpc: Vpc) -> ConnectionRef:
+    """A connection whose names somebody else answers for in its VPC, or keeps from it."""
+    ref = autopilot.connected(vpc, service_id)
+    if whom != "AWS's private DNS":
+        names = {"api": target(autopilot, ref), "ledger": target(autopilot, ref)}
+        autopilot.aws.zone(vpc, **(names if whom == "the consumer" else {}))
+    for _ in range(2):
+        autopilot.settle(ref)
+        autopilot.clock.advance(90)
+    return ref
+
+
+def lose_the_role(autopilot: FakeAutopilot) -> None:
+    autopilot.consumers.roles.discard(CONSUMER)
+    autopilot.consumers.leave(CONSUMER, REGION)
+
+
+@pytest.mark.parametrize("whom", ["the consumer", "a zone in the way", "AWS's private DNS"])
+def test_names_that_others_answer_for_leave_at_once_and_under_no_brake(autopilot: FakeAutopilot, whom: str) -> None:
+    is_native = whom == "AWS's private DNS"
+    service_id = autopilot.aws.native_service(API) if is_native else autopilot.aws.service(TWO_NAMES)
+    refs = [answered_by(autopilot, whom, service_id, autopilot.aws.new_vpc(CONSUMER)) for _ in range(12)]
+    autopilot.aws.tag(service_id, autopilot_zone=OTHERS, autopilot_records="ledger", autopilot_dns=None)
+    for _ in range(2):
+        autopilot.clock.advance(DAY)
+        autopilot.run()
+
+    assert not any("STOPPED" in subject for subject in autopilot.ledger.notices())
+    assert not any(autopilot.row(ref).dns.leaving for ref in refs)
+
+
+@pytest.mark.parametrize("whom", ["the consumer", "a zone in the way"])
+def test_a_look_goes_through_no_other_vpcs_zones_where_none_is_ours(autopilot: FakeAutopilot, whom: str) -> None:
+    ref = answered_by(autopilot, whom, autopilot.aws.service(TWO_NAMES), autopilot.aws.new_vpc(CONSUMER))
+    version = autopilot.row(ref).version
+    autopilot.calls.made.clear()
+    autopilot.clock.advance(60)
+    autopilot.converge(ref)
+
+    assert Counter(autopilot.calls.made)["ListHostedZonesByName"] == 0
+    assert autopilot.row(ref).version - version == (whom == "a zone in the way"), "only a try is counted"
+
+
+def test_what_was_never_written_does_not_stay_behind(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = answered_by(autopilot, "a zone in the way", autopilot.aws.service(), vpc)
+    assert autopilot.row(ref).dns.value is Dns.BLOCKED
+    lose_the_role(autopilot)
+    autopilot.aws.delete(ref)
+    autopilot.converge(ref)
+
+    assert autopilot.row(ref).status is Status.RETIRED
+
+
+def test_what_stands_beside_the_consumers_own_zone_is_not_forgotten(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    """Ours answers for a name within its grace, while the consumer's answers for all that is declared."""
+    ref = autopilot.ready(vpc)
+    autopilot.aws.zone(vpc, OTHERS, ledger=target(autopilot, ref))
+    autopilot.aws.tag(ref.service_id, autopilot_zone=OTHERS, autopilot_records="ledger")
+    autopilot.converge(ref)
+    assert autopilot.row(ref).dns.value is Dns.CONSUMERS_OWN
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
+
+    lose_the_role(autopilot)
+    autopilot.aws.delete(ref)
+    autopilot.converge(ref)
+    row = autopilot.row(ref)
+    assert (row.status, API in row.dns.reason) == (Status.FAILED, True)
+
+    autopilot.consumers.roles.add(CONSUMER)
+    autopilot.clock.advance(DAY)
+    autopilot.run()
+    assert autopilot.aws.zones_in(vpc) == {OTHERS}
+    assert autopilot.row(ref).status is Status.RETIRED
+
+
+def test_aws_private_dns_is_a_way_out_of_a_zone_that_may_not_be_made(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    service_id = autopilot.aws.native_service("api.example.com")
+    autopilot.aws.tag(service_id, autopilot_dns=None, autopilot_zone="example.com")
+    ref = autopilot.connected(vpc, service_id)
+    autopilot.settle(ref)
+    assert "whole registrable domain" in autopilot.row(ref).dns.reason
+
+    autopilot.aws.tag(service_id, autopilot_dns="native")
+    for _ in range(2):
+        autopilot.settle(ref)
+        autopilot.clock.advance(HOUR)
+    assert autopilot.row(ref).status is Status.READY
