@@ -103,3 +103,19 @@ def test_aws_private_dns_is_a_way_out_of_a_zone_that_may_not_be_made(autopilot: 
         autopilot.settle(ref)
         autopilot.clock.advance(HOUR)
     assert autopilot.row(ref).status is Status.READY
+
+
+@pytest.mark.parametrize("calls", range(11))
+def test_two_that_go_at_once_leave_no_zone(autopilot: FakeAutopilot, vpc: Vpc, calls: int) -> None:
+    """Each sees the name of the other in the zone, and neither comes back."""
+    one, other = (
+        autopilot.ready(vpc),
+        autopilot.ready(vpc, autopilot.aws.service(MANAGED | {"autopilot:records": "ledger"})),
+    )
+    for ref in (one, other):
+        autopilot.aws.delete(ref)
+    autopilot.calls.meanwhile = calls, lambda: autopilot.converge(other)
+    autopilot.converge(one)
+
+    assert autopilot.aws.zones_in(vpc) == set()
+    assert {autopilot.row(ref).status for ref in (one, other)} == {Status.RETIRED}
