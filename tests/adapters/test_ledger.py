@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from autopilot.aws.ledger import LedgerTable
-from autopilot.aws.ledger_items import BRAKE, key_of, read_brake, serialize
+from autopilot.aws.ledger_items import BRAKE, NOTICE, key_of, read_brake, serialize
 from autopilot.domain.connection import (
     Acceptance,
     AcceptanceFacet,
@@ -60,11 +60,21 @@ class Subject:
         if isinstance(self.ledger, FakeLedger):
             self.ledger.unreadable.add(ref)
             return
+        self._edit(ref, "SET dns.#name = :later", "value")
+
+    def garble_notice(self, subject: str) -> None:
+        ref = ConnectionRef(NOTICE, subject)
+        if isinstance(self.ledger, FakeLedger):
+            self.ledger.unreadable.add(ref)
+            return
+        self._edit(ref, "SET #name = :later", "written_at")
+
+    def _edit(self, ref: ConnectionRef, update: str, name: str) -> None:
         self.dynamodb.update_item(
             TableName=real.LEDGER,
-            Key={"service_id": {"S": ref.service_id}, "endpoint_id": {"S": ref.endpoint_id}},
-            UpdateExpression="SET dns.#value = :later",
-            ExpressionAttributeNames={"#value": "value"},
+            Key=key_of(ref),
+            UpdateExpression=update,
+            ExpressionAttributeNames={"#name": name},
             ExpressionAttributeValues={":later": {"S": "of-a-later-version"}},
         )
 
@@ -482,6 +492,21 @@ def test_what_is_no_connection_is_never_found_as_one(ledger: Ledger, clock: Cloc
     assert [ledger.find(endpoint) for endpoint in ("disruptions", CONSUMER, "INSTALLED")] == [None] * 3
     assert list(ledger.rows_of(SERVICE)) == []
     assert ledger.notices() == {"INSTALLED": GivenNotice("it manages 1 service", clock())}
+
+
+def test_a_notice_that_nobody_can_read_is_an_error_until_it_is_given_anew(subject: Subject, clock: Clock) -> None:
+    ledger = subject.ledger
+    ledger.record_notice("INSTALLED", "it manages 1 service")
+    ledger.record_notice("CHECK THE TAGS", "zone is no name")
+    subject.garble_notice("CHECK THE TAGS")
+
+    given = ledger.notices()
+    assert given["INSTALLED"] == GivenNotice("it manages 1 service", clock())
+    assert isinstance(given["CHECK THE TAGS"], UnreadableRow)
+    assert "CHECK THE TAGS" in str(given["CHECK THE TAGS"])
+
+    ledger.record_notice("CHECK THE TAGS", "zone is no name")
+    assert ledger.notices()["CHECK THE TAGS"] == GivenNotice("zone is no name", clock())
 
 
 def test_a_notice_is_told_once_and_asked_for_again_until_then(ledger: Ledger, clock: Clock) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import batched
 
+from autopilot.aws.ledger_items import NOTICE
 from autopilot.domain.connection import AcceptanceFacet, ConnectionRef, Dns, DnsFacet, LedgerRow
 from autopilot.domain.disruption import Brake
 from autopilot.domain.failures import LedgerChangedMeanwhile, UnreadableRow
@@ -122,13 +123,20 @@ class FakeLedger:
         with self._calls.making("BatchWriteItem", service_id):
             self._permitted[service_id].difference_update(accounts)
 
-    def notices(self) -> Mapping[str, GivenNotice]:
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """Of the notices, by subject."""
+        return {subject: notice.text for subject, notice in self._notices.items()}
+
+    def notices(self) -> Mapping[str, GivenNotice | UnreadableRow]:
         with self._calls.making("Query", "notices"):
-            return dict(self._notices)
+            garbled = {ref.endpoint_id: _unreadable(ref) for ref in self.unreadable if ref.service_id == NOTICE}
+            return self._notices | garbled
 
     def record_notice(self, subject: str, text: str) -> None:
         with self._calls.making("UpdateItem", subject):
             self._notices[subject] = GivenNotice(text, self._clock())
+            self.unreadable.discard(ConnectionRef(NOTICE, subject))
         if text:
             self._told.append(Notice(subject, text))
 

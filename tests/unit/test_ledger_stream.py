@@ -74,6 +74,13 @@ def test_the_sample_invocation_has_what_the_ledger_writes(image: str) -> None:
     assert written | counters == SAMPLE[image] | acceptance | dns
 
 
+def test_a_notice_that_is_given_anew_over_one_that_nobody_could_read_is_told() -> None:
+    garbled = notice("zone is no name") | {"written_at": {"S": "yesterday"}}
+    _, notices = read_changes({"Records": [record(garbled, notice("zone is no name"))]})
+
+    assert notices == [Notice("CHECK THE TAGS", "zone is no name")]
+
+
 def test_a_row_from_before_there_were_persons_units_and_reminders_is_read() -> None:
     acceptance = {
         name: value for name, value in SAMPLE["NewImage"]["acceptance"]["M"].items() if name not in SINCE_THEN

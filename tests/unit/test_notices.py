@@ -49,7 +49,7 @@ def test_the_inventory_tells_whether_a_trail_logs(autopilot: FakeAutopilot, logg
     autopilot.trails.logging = logging
     autopilot.sweep()
 
-    assert told in autopilot.ledger.notices()["INSTALLED"].text
+    assert told in autopilot.ledger.texts["INSTALLED"]
 
 
 @pytest.mark.parametrize("operation", ["DescribeTrails", "GetTrailStatus"])
@@ -57,7 +57,7 @@ def test_the_inventory_is_told_where_cloudtrail_refuses_for_ever(autopilot: Fake
     autopilot.calls.refused[operation] = "AccessDeniedException"
     autopilot.sweep()
 
-    assert "CloudTrail does not say" in autopilot.ledger.notices()["INSTALLED"].text
+    assert "CloudTrail does not say" in autopilot.ledger.texts["INSTALLED"]
 
 
 def test_a_wrong_tag_is_told_once_again_when_it_changes_and_then_withdrawn(autopilot: FakeAutopilot) -> None:
@@ -76,7 +76,7 @@ def test_a_wrong_tag_is_told_once_again_when_it_changes_and_then_withdrawn(autop
     assert "*.example.com" in second
     autopilot.aws.tag(service_id, autopilot_zone="payments.example.com")
     assert told() == []
-    assert autopilot.ledger.notices()[subject].text == ""
+    assert autopilot.ledger.texts[subject] == ""
     autopilot.aws.tag(service_id, autopilot_zone="nonsense")
     assert told() == [first]
 
@@ -102,7 +102,7 @@ def test_a_mended_entry_is_forgotten_and_told_again_when_it_breaks_again(autopil
     assert subject in told(autopilot)
     autopilot.allowlist.put(AllowlistEntry(key, Action.BLOCK))
     assert told(autopilot) == {}
-    assert autopilot.ledger.notices()[subject].text == ""
+    assert autopilot.ledger.texts[subject] == ""
     autopilot.allowlist.put_bad(bad)
     assert told(autopilot) == {subject: bad.problem}
 

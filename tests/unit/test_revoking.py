@@ -290,7 +290,7 @@ class TestBrake:
 
         assert self.rejected(autopilot, refs) == 0
         assert {autopilot.row(ref).status for ref in refs} == {Status.READY}
-        assert autopilot.ledger.notices()["STOPPED before disconnecting"].text == ""
+        assert autopilot.ledger.texts["STOPPED before disconnecting"] == ""
 
     def test_a_day_sees_no_more_than_its_limit_however_slowly_they_come(self, autopilot: FakeAutopilot) -> None:
         services = [autopilot.aws.service() for _ in range(4)]

@@ -6,14 +6,15 @@ from itertools import batched
 
 import pytest
 
+from autopilot.aws.ledger_items import NOTICE
 from autopilot.domain.connection import ConnectionRef, Status
-from autopilot.domain.failures import AwsCallFailed
+from autopilot.domain.failures import AwsCallFailed, UnreadableRow
 from autopilot.domain.mode import Mode
 from autopilot.domain.report import Notice
 from autopilot.use_cases.ports import Refusal
 from tests.fakes.autopilot import NOTIFICATION_TOPIC, STATUS_TOPIC, FakeAutopilot, event
 from tests.fakes.clock import DAY, HOUR
-from tests.fakes.landscape import CONSUMER, PROVIDER, STRANGER, Vpc
+from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, STRANGER, Vpc
 
 INTERVAL_SECONDS = 300
 NOTIFY = "CreateVpcEndpointConnectionNotification"
@@ -140,7 +141,7 @@ class TestStuck:
         autopilot.calls.refused.clear()
         autopilot.settle(ref)
         autopilot.sweep()
-        assert autopilot.ledger.notices()["STUCK for more than an hour"].text == ""
+        assert autopilot.ledger.texts["STUCK for more than an hour"] == ""
 
     @pytest.mark.parametrize("state", ["ready", "gone", "of a service that ended"])
     def test_what_fails_for_an_hour_is_named_whatever_its_status(
@@ -209,7 +210,7 @@ class TestStuck:
         with pytest.raises(AwsCallFailed):
             autopilot.sweep()
 
-        assert autopilot.ledger.notices()["STUCK for more than an hour"].text
+        assert autopilot.ledger.texts["STUCK for more than an hour"]
 
 
 class TestRoom:
@@ -309,7 +310,7 @@ class TestAudience:
 
         autopilot.audience.deaf = []
         autopilot.sweep()
-        assert autopilot.ledger.notices()["NOBODY HEARS what is told"].text == ""
+        assert autopilot.ledger.texts["NOBODY HEARS what is told"] == ""
 
     def test_until_somebody_has_confirmed_nothing_is_told_that_would_be_lost(self, autopilot: FakeAutopilot) -> None:
         autopilot.aws.service({"autopilot": "enabled", "autopilot:zone": "nonsense", "autopilot:records": "x"})
@@ -329,7 +330,7 @@ class TestAudience:
         with pytest.raises(AwsCallFailed, match="ListSubscriptionsByTopic"):
             autopilot.sweep()
 
-        assert autopilot.ledger.notices()["NOBODY HEARS what is told"].text
+        assert autopilot.ledger.texts["NOBODY HEARS what is told"]
 
 
 def test_the_status_of_a_stuck_connection_is_what_it_was(autopilot: FakeAutopilot, vpc: Vpc) -> None:
@@ -338,3 +339,32 @@ def test_the_status_of_a_stuck_connection_is_what_it_was(autopilot: FakeAutopilo
     autopilot.sweep()
 
     assert autopilot.row(ref).status is Status.ACCEPTED
+
+
+def test_a_notice_that_nobody_can_read_stops_nothing_else_and_is_given_anew(autopilot: FakeAutopilot) -> None:
+    service_id = autopilot.aws.service(MANAGED | {"autopilot:zone": "nonsense"})
+    autopilot.run()
+    autopilot.ledger.unreadable |= {
+        ConnectionRef(NOTICE, f"CHECK THE TAGS of {service_id}"),
+        ConnectionRef(NOTICE, "X"),
+    }
+    autopilot.aws.endpoint(autopilot.aws.service(), autopilot.aws.new_vpc(CONSUMER))
+    notices(autopilot, "")
+    with pytest.raises(UnreadableRow, match="CHECK THE TAGS"):
+        autopilot.sweep()
+
+    assert autopilot.requests_queue.take()
+    assert len(notices(autopilot, "CHECK THE TAGS")) == 1
+    with pytest.raises(UnreadableRow, match="X"):
+        autopilot.sweep()
+
+
+def test_notices_that_went_lost_are_counted(autopilot: FakeAutopilot) -> None:
+    autopilot.aws.service(MANAGED | {"autopilot:zone": "nonsense"})
+    autopilot.sweep()
+    autopilot.ledger.stream()
+    autopilot.clock.advance(HOUR / 2)
+
+    assert autopilot.sweep()["untold"] == 2, "what is wrong with the tags, and what was installed"
+    autopilot.report()
+    assert autopilot.sweep()["untold"] == 0

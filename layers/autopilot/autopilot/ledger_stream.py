@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from autopilot.aws.ledger_items import is_connection, is_notice, read_notice, read_row
-from autopilot.domain.report import Notice, StatusChange, change_of
+from autopilot.domain.failures import UnreadableRow
+from autopilot.domain.report import GivenNotice, Notice, StatusChange, change_of
 
 
 def count_requests(event: Mapping[str, Any]) -> Counter[str]:
@@ -33,7 +34,15 @@ def read_changes(event: Mapping[str, Any]) -> tuple[list[StatusChange], list[Not
             changes += [change] if change else []
         elif is_notice(after):
             subject, notice = read_notice(after)
-            known = read_notice(before)[1] if before else None
+            known = _known(before) if before else None
             is_news = known is None or notice.text != known.text or notice.repeats > known.repeats
             notices += [Notice(subject, notice.text)] if notice.text and is_news else []
     return changes, notices
+
+
+def _known(before: Mapping[str, Any]) -> GivenNotice | None:
+    """None also where nobody can read what it was: writing it anew mends it, and tells it."""
+    try:
+        return read_notice(before)[1]
+    except UnreadableRow:
+        return None

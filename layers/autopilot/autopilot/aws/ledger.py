@@ -185,8 +185,8 @@ class LedgerTable:
         keys = [key_of(permission_of(service_id, account)) for account in sorted(set(accounts))]
         batch_write(self._dynamodb, self._table, [{"DeleteRequest": {"Key": key}} for key in keys])
 
-    def notices(self) -> Mapping[str, GivenNotice]:
-        return dict(map(read_notice, self._query(NOTICE)))
+    def notices(self) -> Mapping[str, GivenNotice | UnreadableRow]:
+        return dict(map(_read_notice, self._query(NOTICE)))
 
     def record_notice(self, subject: str, text: str) -> None:
         with calling("UpdateItem", f"{self._table} {subject}"):
@@ -281,6 +281,13 @@ def _read(item: Mapping[str, Any]) -> LedgerRow | UnreadableRow:
         return read_row(item)
     except UnreadableRow as unreadable:
         return unreadable
+
+
+def _read_notice(item: Mapping[str, Any]) -> tuple[str, GivenNotice | UnreadableRow]:
+    try:
+        return read_notice(item)
+    except UnreadableRow as unreadable:
+        return unreadable.ref.endpoint_id, unreadable
 
 
 _UPDATE = (

@@ -116,11 +116,14 @@ def is_notice(item: Mapping[str, Any]) -> bool:
 
 
 def read_notice(item: Mapping[str, Any]) -> tuple[str, GivenNotice]:
-    """A notice by its subject, from an item or a stream's image."""
+    """A notice by its subject, from an item or a stream's image. Raises UnreadableRow."""
+    ref = ref_of(item)
     fields = {name: _deserialize(value) for name, value in item.items()}
-    written_at = datetime.fromisoformat(fields["written_at"])
-    notice = GivenNotice(fields["text"], written_at, "told" in fields, int(fields.get("repeats", 0)))
-    return fields["endpoint_id"], notice
+    try:
+        written_at = datetime.fromisoformat(fields["written_at"])
+        return ref.endpoint_id, GivenNotice(fields["text"], written_at, "told" in fields, int(fields.get("repeats", 0)))
+    except (KeyError, TypeError, ValueError) as why:
+        raise UnreadableRow(ref, why) from why
 
 
 def _moment(fields: Mapping[str, Any], name: str) -> datetime | None:

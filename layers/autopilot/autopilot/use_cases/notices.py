@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from autopilot.domain.allowlist import BadEntry
 from autopilot.domain.connection import LedgerRow
 from autopilot.domain.disruption import Brake
+from autopilot.domain.failures import UnreadableRow
 from autopilot.domain.inventory import (
     expires,
     installed,
@@ -48,6 +49,15 @@ _LONGEST_SUBJECT = 200
 _LONGEST_TAKEOVER = timedelta(days=1)
 # More than decide_connection takes from its clock to its write.
 _LONGEST_WRITE = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """texts: by subject; withdrawn ones have none, nor have those that nobody can read. lost: how many went lost."""
+
+    texts: Mapping[str, str]
+    lost: int
+    unreadable: Sequence[UnreadableRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +113,20 @@ class Notices:
     ledger_table: str
     clock: Callable[[], datetime]
 
-    def told(self) -> Mapping[str, str]:
-        """What was told, text by subject; withdrawn ones have none. What was lost on its way is told again."""
-        given = self.ledger.notices()
-        for subject, notice in given.items():
-            due = repetition_due(notice.written_at, notice.repeats, self.clock())
-            if notice.text and not notice.is_told and due:
-                self.ledger.record_notice_repeat(subject, due)
-        return {subject: notice.text for subject, notice in given.items()}
+    def told(self) -> Told:
+        """What was lost on its way is told again."""
+        texts: dict[str, str] = {}
+        lost, unreadable = 0, []
+        for subject, notice in self.ledger.notices().items():
+            texts[subject] = "" if isinstance(notice, UnreadableRow) else notice.text
+            if isinstance(notice, UnreadableRow):
+                unreadable.append(notice)
+            elif notice.text and not notice.is_told:
+                due = repetition_due(notice.written_at, notice.repeats, self.clock())
+                lost += due is not None
+                if due:
+                    self.ledger.record_notice_repeat(subject, due)
+        return Told(texts, lost, unreadable)
 
     def are_heard(self, unheard: Sequence[str] | None) -> bool:
         """Whether there is anybody to tell, or that is not known.

@@ -163,8 +163,9 @@ class Ledger(Protocol):
     def forget_permitted(self, service_id: str, accounts: Collection[str]) -> None:
         """Forget accounts that are no longer there."""
 
-    def notices(self) -> Mapping[str, GivenNotice]:
-        """The notices given, by subject: a service's problem, the first inventory."""
+    def notices(self) -> Mapping[str, GivenNotice | UnreadableRow]:
+        """The notices given, by subject: a service's problem, the first inventory. One that nobody can read, as its
+        error."""
 
     def record_notice(self, subject: str, text: str) -> None:
         """Give a notice; the stream tells it to people as it tells a status. An empty text withdraws it."""

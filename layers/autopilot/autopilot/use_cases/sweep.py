@@ -70,8 +70,9 @@ class Sweep:
 
         What cannot be read does not stop the rest; its AwsCallFailed or UnreadableRow is raised at the end.
         """
-        failures: Failures = []
-        services, told = self.services.all(), self.notices.told()
+        services, given = self.services.all(), self.notices.told()
+        failures: Failures = list(given.unreadable)
+        told = given.texts
         ours = [service for service in services if service.managed and not service.problem]
         listing = self._listing(failures)
         review = Review(listing.entries, self.clock()) if listing else None
@@ -88,6 +89,7 @@ class Sweep:
         stop = None if failures else self._brake(findings, failures)
         is_complete = not failures
         counts = counts_of([*findings, *ended])
+        counts["untold"] += given.lost
         counts["left_out"] += self._enqueue(self.requests_queue, [w for one in findings for w in one.to_decide])
         counts["left_out"] += self._enqueue(self.dns_queue, [w for one in [*findings, *ended] for w in one.to_converge])
         unheard = self._unheard(failures)
