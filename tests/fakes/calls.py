@@ -51,7 +51,8 @@ class Calls:
     """One record for all fakes of a test, so that the order across them shows.
 
     made: the operations of AWS in the order they were called.
-    refused: by operation or by its subject (a service id, a zone id), the error code that every such call gets.
+    refused: by operation or by its subject (a service id, a zone id), the error code that every such call gets, and
+    AWS's words after it.
     crash_before: the operation at whose next call the function dies.
     crash_after: how many calls are still done before the function dies, the answer of the last one lost.
     faults: what befalls single calls. One that died makes no call more, until `revive`.
@@ -84,8 +85,9 @@ class Calls:
             self.crash_before = None
             raise Crash(operation)
         self.made.append(operation)
-        if code := self.refused.get(operation) or self.refused.get(subject):
-            raise AwsCallFailed(operation, subject, code, "the test says so")
+        if refusal := self.refused.get(operation) or self.refused.get(subject):
+            code, _, words = refusal.partition(" ")
+            raise AwsCallFailed(operation, subject, code, words or "the test says so")
         fault = next((fault for fault in self.faults if fault.befalls(operation)), None)
         if fault and fault.how is How.BEFORE:
             self._break(fault, operation, subject)

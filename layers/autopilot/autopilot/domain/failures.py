@@ -31,6 +31,13 @@ class AwsCallFailed(Exception):
         return self.code in _SESSION_ENDED
 
     @property
+    def is_of_no_vpc(self) -> bool:
+        """What Route 53 may answer about a VPC that was deleted. Terraform's own tests of an association that went take
+        the last one for that (`testAccCheckZoneAssociationDestroy`)."""
+        is_disowned = self.code == "AccessDenied" and "is not owned by you" in self.message
+        return self.code in ("InvalidInput", "InvalidVPCId") or is_disowned
+
+    @property
     def is_race(self) -> bool:
         """Another run removed or changes the zone at this moment; look again."""
         return self.code in ("NoSuchHostedZone", "PriorRequestNotComplete")

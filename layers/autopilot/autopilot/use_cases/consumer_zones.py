@@ -36,7 +36,6 @@ _MOST_RECORDS = 10_000
 # From this share of a quota on it is told.
 _NEARLY_FULL = 0.9
 _MOST_LISTED = 5
-_NO_SUCH_VPC = ("InvalidInput", "InvalidVPCId")
 _REMOVED = {Mode.ENFORCE: "removed", Mode.OBSERVE: "would remove"}
 _HANDED = {Mode.ENFORCE: "handed", Mode.OBSERVE: "would hand"}
 _ALLOW = "tag the service autopilot:allow-shadowing=true if they may be hidden"
@@ -237,7 +236,7 @@ class ConsumerZones:
         try:
             return self.hosted_zones.of_vpc(vpc_id)
         except AwsCallFailed as failure:
-            if failure.code not in _NO_SUCH_VPC:
+            if not failure.is_of_no_vpc:
                 raise
             logger.info(f"{failure}; the zones of its name are looked through")
             return ()
