@@ -47,7 +47,8 @@ ACCEPTED = (A.ACCEPTED, A.ADOPTED)
 REVOKED = (A.REVOKING, A.REVOKED)
 NOT_REVOKED = tuple(set(A) - set(REVOKED))
 NOT_ACCEPTED = tuple(set(NOT_REVOKED) - set(ACCEPTED))
-UNDER_WAY = (D.NONE, D.WAITING, D.ABSENT)
+UNDER_WAY = (D.NONE, D.WAITING, D.BEHIND, D.ABSENT)
+NOT_BEHIND = tuple(set(D) - {D.BEHIND})
 
 STATUSES: dict[Status | None, set[tuple[A, D, S]]] = {
     Status.HELD: combinations(S.PENDING_ACCEPTANCE, (A.HELD,)),
@@ -57,15 +58,17 @@ STATUSES: dict[Status | None, set[tuple[A, D, S]]] = {
     Status.READY: combinations(S.AVAILABLE, NOT_REVOKED, (D.PRESENT, D.CONSUMERS_OWN)),
     Status.CONNECTED: combinations(S.AVAILABLE, NOT_REVOKED, (D.NO_ROLE, D.UNDECLARED, D.DECLINED)),
     Status.DNS_BLOCKED: combinations(S.AVAILABLE, NOT_REVOKED, (D.BLOCKED,)),
-    Status.REJECTED: combinations(S.PENDING_ACCEPTANCE, (A.REJECTED,)) | combinations(S.REJECTED, NOT_REVOKED),
-    Status.REVOKED: combinations((S.PENDING_ACCEPTANCE, S.PENDING, S.AVAILABLE, S.REJECTED), REVOKED),
+    Status.REJECTED: combinations(S.PENDING_ACCEPTANCE, (A.REJECTED,))
+    | combinations(S.REJECTED, NOT_REVOKED, NOT_BEHIND),
+    Status.REVOKED: combinations((S.PENDING_ACCEPTANCE, S.PENDING, S.AVAILABLE), REVOKED)
+    | combinations(S.REJECTED, REVOKED, NOT_BEHIND),
     Status.RETIRED: combinations((S.DELETING, S.DELETED), dns=(D.ABSENT,)),
-    Status.FAILED: combinations((S.DELETING, S.DELETED), dns=(D.BLOCKED,))
+    Status.FAILED: combinations((S.REJECTED, S.DELETING, S.DELETED), dns=(D.BEHIND,))
     | combinations((S.FAILED, S.EXPIRED, S.PARTIAL, S.UNKNOWN)),
     None: combinations(S.PENDING_ACCEPTANCE, tuple(set(NOT_REVOKED) - {A.HELD, A.ACCEPTED, A.REJECTED}))
     | combinations(S.PENDING, NOT_ACCEPTED)
     | combinations(S.AVAILABLE, NOT_ACCEPTED, UNDER_WAY)
-    | combinations((S.DELETING, S.DELETED), dns=tuple(set(D) - {D.ABSENT, D.BLOCKED})),
+    | combinations((S.DELETING, S.DELETED), dns=tuple(set(NOT_BEHIND) - {D.ABSENT})),
 }
 
 

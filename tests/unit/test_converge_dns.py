@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from autopilot.domain.connection import AwsState, Connection, ConnectionRef, Dns, Status
+from autopilot.domain.connection import Acceptance, AwsState, Connection, ConnectionRef, Dns, Status
 from autopilot.domain.dns_plan import HostedZone
+from autopilot.domain.mails import Mail
 from autopilot.domain.mode import Mode
 from autopilot.domain.wake_up import WakeUp
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, SECONDS_TO_INSYNC, US, FakeAutopilot, event
@@ -387,7 +388,7 @@ def test_what_the_list_lacks_and_its_own_account_does_not_tell_is_gone_only_if_i
     autopilot.calls.refused["DescribeVpcEndpoints"] = "UnauthorizedOperation"
 
     reached = autopilot.converge(replace(event(ref), waited_seconds=waited))
-    assert reached is (Dns.BLOCKED if waited else None)
+    assert reached is (Dns.BEHIND if waited else None)
     assert autopilot.row(ref).status is (Status.FAILED if waited else Status.READY)
     assert (autopilot.row(ref) == row) is not bool(waited)
 
@@ -422,7 +423,7 @@ def test_the_state_that_its_own_account_tells_is_remembered_also_where_a_removal
     unlisted(autopilot)
     autopilot.calls.refused[CHANGE] = "AccessDenied"
 
-    assert autopilot.converge(replace(event(ref), waited_seconds=60)) is Dns.BLOCKED
+    assert autopilot.converge(replace(event(ref), waited_seconds=60)) is Dns.BEHIND
     assert autopilot.row(ref).connection.state is AwsState.REJECTED
     autopilot.calls.refused.clear()
     assert autopilot.converge(ref) is Dns.ABSENT
@@ -515,7 +516,7 @@ def test_without_a_role_what_stays_behind_is_told(autopilot: FakeAutopilot, vpc:
     autopilot.consumers.leave(CONSUMER, REGION)
     autopilot.aws.delete(ref)
 
-    assert autopilot.converge(ref) is Dns.BLOCKED
+    assert autopilot.converge(ref) is Dns.BEHIND
     assert autopilot.row(ref).status is Status.FAILED
     assert API in autopilot.row(ref).dns.reason
 
@@ -523,6 +524,61 @@ def test_without_a_role_what_stays_behind_is_told(autopilot: FakeAutopilot, vpc:
     autopilot.consumers.roles.add(CONSUMER)
     assert autopilot.converge(ref) is Dns.ABSENT
     assert autopilot.aws.zones_in(vpc) == set()
+
+
+@pytest.mark.parametrize("acceptance", [Acceptance.REJECTED, Acceptance.REVOKED])
+@pytest.mark.parametrize("why", ["does not let Autopilot assume", "AccessDenied"])
+def test_names_that_stay_behind_of_what_was_rejected_are_told_with_the_reason_until_they_go(
+    autopilot: FakeAutopilot, vpc: Vpc, acceptance: Acceptance, why: str
+) -> None:
+    ref = autopilot.ready(vpc)
+    autopilot.aws.reject(ref)
+    autopilot.decide(event(ref))
+    row = autopilot.row(ref)
+    autopilot.ledger.record_acceptance(row, row.acceptance.became(acceptance, autopilot.clock()))
+    autopilot.report()
+    if why == "AccessDenied":
+        autopilot.calls.refused[CHANGE] = why
+    else:
+        autopilot.consumers.roles.clear()
+        autopilot.consumers.leave(CONSUMER, REGION)
+
+    def told() -> list[Mail]:
+        autopilot.topic.mails.clear()
+        autopilot.converge(ref)
+        autopilot.report()
+        return autopilot.topic.mails
+
+    [mail] = told()
+    assert "FAILED" in mail.subject
+    assert f"{API} -> {target(autopilot, ref)}" in mail.text
+    assert why in mail.text
+    assert told() == []
+
+    autopilot.calls.refused.clear()
+    autopilot.consumers.roles.add(CONSUMER)
+    [mail] = told()
+    assert acceptance.upper() in mail.subject
+    assert autopilot.aws.zones_in(vpc) == set()
+
+
+@pytest.mark.parametrize("why", ["no role", "AccessDenied"])
+def test_what_is_rejected_without_ever_having_names_is_only_rejected(
+    autopilot: FakeAutopilot, vpc: Vpc, why: str
+) -> None:
+    ref = autopilot.connected(vpc)
+    if why == "AccessDenied":
+        autopilot.calls.refused["ListHostedZonesByVPC"] = autopilot.calls.refused["ListHostedZonesByName"] = why
+        assert autopilot.converge(ref) is Dns.BLOCKED
+    else:
+        autopilot.consumers.roles.clear()
+        assert autopilot.converge(ref) is Dns.NO_ROLE
+    autopilot.aws.reject(ref)
+    autopilot.decide(event(ref))
+    assert autopilot.row(ref).status is Status.REJECTED
+
+    assert autopilot.converge(ref) is Dns.ABSENT
+    assert autopilot.row(ref).status is Status.REJECTED
 
 
 def test_without_a_role_and_without_names_an_endpoint_just_goes(autopilot: FakeAutopilot, vpc: Vpc) -> None:

@@ -346,7 +346,7 @@ def test_what_a_deleted_service_left_in_an_account_that_shut_us_out_is_tried_wit
             autopilot.converge(replace(wake_up, waited_seconds=120))
         autopilot.dns_queue.take()
     assert 0 < entered < 20
-    assert autopilot.row(ref).dns.value is Dns.BLOCKED
+    assert autopilot.row(ref).dns.value is Dns.BEHIND
     assert not any(subject.startswith("ENDED") for subject in autopilot.ledger.notices())
 
     autopilot.consumers.roles.add(CONSUMER)

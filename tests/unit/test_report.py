@@ -108,6 +108,10 @@ LATER = {
     "another name": (row(), with_dns(names=((f"api.{ZONE}", ZONE), (f"ledger.{ZONE}", ZONE)))),
     "a name that leaves": (row(), with_dns(leaving=(Moment(NOW, f"api.{ZONE}"),))),
     "another block": (ROWS[Status.DNS_BLOCKED], row(dns=Dns.BLOCKED, dns_reason="the role may not write that name")),
+    "another name that stays": (
+        row(dns=Dns.BEHIND, state=AwsState.REJECTED, dns_reason="api stays behind"),
+        row(dns=Dns.BEHIND, state=AwsState.REJECTED, dns_reason="ledger stays behind"),
+    ),
     "names to write": (row(dns=Dns.UNDECLARED), row(dns=Dns.NO_ROLE)),
 }
 
@@ -273,7 +277,7 @@ def test_the_body_has_everything_to_find_the_endpoint_and_its_name() -> None:
         (row(Acceptance.ACCEPTED, Dns.ABSENT, AwsState.REJECTED), "AWS reports the state rejected."),
         (row(Acceptance.HELD, Dns.NONE, AwsState.REJECTED), "AWS reports the state rejected."),
         (
-            row(dns=Dns.BLOCKED, state=AwsState.DELETED, dns_reason="the names stay behind"),
+            row(dns=Dns.BEHIND, state=AwsState.DELETED, dns_reason="the names stay behind"),
             "AWS reports the state deleted. The names stay behind.",
         ),
         (row(dns=Dns.NONE, state=AwsState.PENDING, reason=""), "AWS reports the state pending."),

@@ -13,7 +13,7 @@ from autopilot.domain.organization import OrganizationalUnit, Owner
 from autopilot.domain.wake_up import SeenBy
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, FakeAutopilot, event
 from tests.fakes.calls import Crash
-from tests.fakes.landscape import CONSUMER, MANAGED, STRANGER, ZONE, Vpc
+from tests.fakes.landscape import CONSUMER, MANAGED, REGION, STRANGER, ZONE, Vpc
 
 SWEPT = SeenBy.SWEEP
 UNIT = "ou-ab12-11111111"
@@ -187,6 +187,28 @@ def test_a_missing_role_is_tried_again_with_growing_pauses(autopilot: FakeAutopi
         autopilot.sweep()
         for wake_up in autopilot.dns_queue.take():
             autopilot.converge(wake_up)
+            tried.append(sweeps)
+
+    assert tried == [1, 2, 4, 8, 16, 32, 64, 128, 256]
+
+
+@pytest.mark.parametrize("end", ["rejected", "deleted"])
+def test_names_that_stay_behind_are_tried_again_with_growing_pauses(
+    autopilot: FakeAutopilot, vpc: Vpc, end: str
+) -> None:
+    ref = autopilot.ready(vpc)
+    autopilot.consumers.roles.clear()
+    autopilot.consumers.leave(CONSUMER, REGION)
+    (autopilot.aws.reject if end == "rejected" else autopilot.aws.delete)(ref)
+    autopilot.decide(event(ref))
+    autopilot.converge(replace(event(ref), waited_seconds=60))
+    autopilot.dns_queue.take()
+    tried = []
+    for sweeps in range(1, 300):
+        autopilot.clock.advance(INTERVAL_SECONDS)
+        autopilot.sweep()
+        for wake_up in autopilot.dns_queue.take():
+            autopilot.converge(replace(wake_up, waited_seconds=60))
             tried.append(sweeps)
 
     assert tried == [1, 2, 4, 8, 16, 32, 64, 128, 256]

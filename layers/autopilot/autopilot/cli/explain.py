@@ -23,6 +23,7 @@ MEANINGS = {
     Dns.UNDECLARED: "connected, no names are declared",
     Dns.DECLINED: "connected, the consumer declines names",
     Dns.BLOCKED: "dns-blocked",
+    Dns.BEHIND: "names stay behind",
     Dns.ABSENT: "no names any more",
 }
 _OF_A_REPORT = ("report_id", "previous_status", "reminder")

@@ -70,7 +70,8 @@ class Acceptance(StrEnum):
 class Dns(StrEnum):
     """What became of the names in the consumer's VPC. converge_dns alone writes it.
 
-    DECLINED: the endpoint's own tags say that its account wants no names written.
+    DECLINED: the endpoint's own tags say that its account wants no names written. BEHIND: no client can use the
+    endpoint any more, and what was written for it could not be taken away.
     """
 
     NONE = "none"
@@ -81,12 +82,18 @@ class Dns(StrEnum):
     UNDECLARED = "undeclared"
     DECLINED = "declined"
     BLOCKED = "blocked"
+    BEHIND = "behind"
     ABSENT = "absent"
 
     @property
     def is_settled(self) -> bool:
         """Nothing is left to do for an available endpoint. Not so where a person must act first."""
         return self in (Dns.PRESENT, Dns.CONSUMERS_OWN)
+
+    @property
+    def waits_for_a_person(self) -> bool:
+        """Somebody must mend something before it can come further, so that it is tried with growing pauses."""
+        return self in (Dns.NO_ROLE, Dns.BLOCKED, Dns.BEHIND)
 
 
 class Status(StrEnum):
@@ -105,6 +112,8 @@ class Status(StrEnum):
 
 def status(acceptance: Acceptance, dns: Dns, state: AwsState) -> Status | None:
     """The status of a connection, or None while there is nothing to tell yet."""
+    if dns is Dns.BEHIND and state.asks_for_no_dns:
+        return Status.FAILED
     if acceptance.is_revocation and state in _NOT_ENDED:
         return Status.REVOKED
     match state:
@@ -118,12 +127,12 @@ def status(acceptance: Acceptance, dns: Dns, state: AwsState) -> Status | None:
         case AwsState.REJECTED:
             return Status.REJECTED
         case AwsState.DELETING | AwsState.DELETED:
-            return {Dns.ABSENT: Status.RETIRED, Dns.BLOCKED: Status.FAILED}.get(dns)
+            return Status.RETIRED if dns is Dns.ABSENT else None
         case AwsState.FAILED | AwsState.EXPIRED | AwsState.PARTIAL | AwsState.UNKNOWN:
             return Status.FAILED
 
 
-# A revoked connection stays so until its end, whether it was disconnected or kept.
+# A revoked connection stays so until its end, whether it was disconnected or kept; names that stay behind are worse.
 _NOT_ENDED = frozenset({AwsState.PENDING_ACCEPTANCE, AwsState.PENDING, AwsState.AVAILABLE, AwsState.REJECTED})
 _WHILE_PENDING = {
     Acceptance.HELD: Status.HELD,
@@ -140,7 +149,7 @@ def _status_of_available(acceptance: Acceptance, dns: Dns) -> Status | None:
             return Status.CONNECTED
         case Dns.BLOCKED:
             return Status.DNS_BLOCKED
-        case Dns.NONE | Dns.WAITING | Dns.ABSENT:
+        case Dns.NONE | Dns.WAITING | Dns.BEHIND | Dns.ABSENT:
             return Status.ACCEPTED if acceptance in (Acceptance.ACCEPTED, Acceptance.ADOPTED) else None
 
 

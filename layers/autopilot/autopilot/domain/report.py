@@ -153,6 +153,8 @@ def _details(row: LedgerRow) -> str | None:
             return row.dns.value
         case Status.DNS_BLOCKED:
             return row.dns.reason
+        case Status.FAILED if row.dns.value is Dns.BEHIND:
+            return row.dns.reason
         case _:
             return None
 

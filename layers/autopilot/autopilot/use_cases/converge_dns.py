@@ -111,7 +111,7 @@ class ConvergeDns:
         if wake_up.account is None:
             return
         rows = [row for row in self.ledger.rows_in(wake_up.account) if row.connection.region == wake_up.region]
-        waiting = [row.connection for row in rows if row.dns.value in (Dns.NO_ROLE, Dns.BLOCKED)]
+        waiting = [row.connection for row in rows if row.dns.value.waits_for_a_person]
         logger.info(f"{len(waiting)} connections of {wake_up.account} are tried again")
         self.dns_queue.send((WakeUp.about(one, SeenBy.EVENT), _AFTER_THE_ROLE_SECONDS) for one in waiting)
 
@@ -179,7 +179,9 @@ class ConvergeDns:
             if look.is_missing_just_now:
                 return look, None
             look = self._as_written(look)
-            return look, self.endpoint_dns.facet(look, Dns.BLOCKED, str(failure))
+            if look.is_usable:
+                return look, self.endpoint_dns.facet(look, Dns.BLOCKED, str(failure))
+            return look, self._left_behind(look, failure)
 
     def _as_written(self, look: DnsLook) -> DnsLook:
         """With what was written down before AWS refused: some zones may be written, although another one is not."""
@@ -194,23 +196,23 @@ class ConvergeDns:
         return self.endpoint_dns.present(look, consumer, endpoint) if is_available else (look, None)
 
     def _without_role(self, look: DnsLook, refusal: NoConsumerRole) -> DnsFacet | None:
-        """Usable all the same; and where nothing of ours is left behind, there is nothing to do.
-
-        With nobody to ask, only that it stays off the provider's list tells that it is gone.
-        """
+        """Usable all the same. With nobody to ask, only that it stays off the provider's list tells that it is gone."""
         facet, dns = self.endpoint_dns.facet, look.known.dns
-        behind = _behind(dns)
-        if look.listed and look.listed.state is AwsState.AVAILABLE:
+        if look.is_usable:
+            behind = _behind(dns)
             if not look.service.declares_names and behind:
                 reason = f"{refusal}, so these stay in {dns.vpc_id} although no names are declared any more: {behind}"
                 return facet(look, Dns.BLOCKED, reason)
             if not look.service.declares_names:
                 return facet(look, Dns.UNDECLARED, NO_NAMES)
             return facet(look, Dns.NO_ROLE, f"{refusal}, so no names were written", **self._by_hand(look))
-        if look.is_missing_just_now:
-            return None
-        if behind:
-            return facet(look, Dns.BLOCKED, f"{refusal}, so these stay behind in {dns.vpc_id}: {behind}")
+        return None if look.is_missing_just_now else self._left_behind(look, refusal)
+
+    def _left_behind(self, look: DnsLook, why: Exception) -> DnsFacet:
+        """What of ours stays of an endpoint that nobody can use any more; without any, there is nothing to do."""
+        facet, dns = self.endpoint_dns.facet, look.known.dns
+        if behind := _behind(dns):
+            return facet(look, Dns.BEHIND, f"{why}, so these stay behind in {dns.vpc_id}: {behind}")
         return facet(look, Dns.ABSENT, f"the endpoint is {look.gone.state}; there was no DNS of ours to remove")
 
     def _by_hand(self, look: DnsLook) -> dict[str, object]:
@@ -247,8 +249,8 @@ class ConvergeDns:
             return True
         if facet.checked_at is None or known.checked_at is None:
             return facet.checked_at is not known.checked_at
-        is_tried_again = facet.value in (Dns.NO_ROLE, Dns.BLOCKED)
-        return facet.checked_at - known.checked_at >= (timedelta() if is_tried_again else _LOOKED_LATELY)
+        pause = timedelta() if facet.value.waits_for_a_person else _LOOKED_LATELY
+        return facet.checked_at - known.checked_at >= pause
 
 
 class _Lists:

@@ -76,7 +76,7 @@ class Differences:
         if connection.state is not row.connection.state:
             return True
         if connection.state.asks_for_no_dns:
-            return row.dns.value is not Dns.ABSENT
+            return self._is_due_again(row) if row.dns.value is Dns.BEHIND else row.dns.value is not Dns.ABSENT
         if connection.state is not AwsState.AVAILABLE:
             return False
         match row.dns.value:
@@ -90,7 +90,7 @@ class Differences:
                 return bool(names)
             case Dns.NO_ROLE | Dns.BLOCKED:
                 return self._is_due_again(row)
-            case Dns.NONE | Dns.WAITING | Dns.ABSENT:
+            case Dns.NONE | Dns.WAITING | Dns.BEHIND | Dns.ABSENT:
                 return True
 
     def ask_for_an_end(self, row: LedgerRow) -> bool:
@@ -99,9 +99,7 @@ class Differences:
             return row.connection.state is not AwsState.DELETED
         if row.failing_since:
             return self._is_due_after_failing(row)
-        if row.dns.value is Dns.BLOCKED and row.connection.state.asks_for_no_dns:
-            return self._is_due_again(row)
-        return not row.has_ended
+        return self._is_due_again(row) if row.dns.value is Dns.BEHIND else not row.has_ended
 
     def is_stuck(self, connection: Connection, row: LedgerRow) -> bool:
         """Whether it should have come further by now: nobody was told that somebody must act, and nothing happens."""

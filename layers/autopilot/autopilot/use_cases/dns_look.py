@@ -39,9 +39,14 @@ class DnsLook:
         return self.known.connection.owner
 
     @property
+    def is_usable(self) -> bool:
+        """Whether the provider's list says that clients can use the endpoint."""
+        return self.listed is not None and self.listed.state is AwsState.AVAILABLE
+
+    @property
     def may_be_in_use(self) -> bool:
         """Absence from the list is no evidence: then, too, the consumer's own account is asked."""
-        return self.listed is None or self.listed.state is AwsState.AVAILABLE
+        return self.listed is None or self.is_usable
 
     @property
     def is_missing_just_now(self) -> bool:

@@ -91,7 +91,7 @@ class EndpointDns:
         # Also where nothing is left to remove: a run may have died just after it removed the name.
         self._wake_waiting(look)
         what = ", ".join(done) or "there was no DNS of ours to remove"
-        value = Dns.BLOCKED if still_served else Dns.ABSENT
+        value = Dns.BEHIND if still_served else Dns.ABSENT
         return self.facet(look, value, f"the endpoint is {look.gone.state}; {what}", also_vpcs=still_served, **_LET_GO)
 
     def facet(self, look: DnsLook, value: Dns, reason: str, **facts: object) -> DnsFacet:
