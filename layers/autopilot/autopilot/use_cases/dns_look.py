@@ -50,8 +50,9 @@ class DnsLook:
 
     @property
     def is_missing_just_now(self) -> bool:
-        """One describe may overlook what the next one shows."""
-        return self.listed is None and self.waited_seconds < _ABSENT_SECONDS
+        """One describe may overlook what the next one shows; what is known to be gone does not come back."""
+        is_known_to_be_gone = self.known.connection.state in (AwsState.DELETING, AwsState.DELETED)
+        return self.listed is None and not is_known_to_be_gone and self.waited_seconds < _ABSENT_SECONDS
 
     @property
     def is_still_spreading(self) -> bool:
