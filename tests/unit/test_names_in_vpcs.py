@@ -627,6 +627,26 @@ def test_a_certificate_that_lapsed_takes_no_name_away(autopilot: FakeAutopilot, 
     assert autopilot.aws.zones_in(vpc) == {"new.example.net"}
 
 
+@pytest.mark.parametrize("code", ["AccessDenied", "ExpiredToken"])
+def test_certificates_that_the_provider_may_not_read_are_a_failure_of_its_own_and_block_nobody(
+    autopilot: FakeAutopilot, vpc: Vpc, code: str
+) -> None:
+    service_id = certified(autopilot)
+    behind(autopilot, service_id, API)
+    ready, fresh = autopilot.ready(vpc, service_id), autopilot.connected(autopilot.aws.new_vpc(CONSUMER), service_id)
+    autopilot.calls.refused["DescribeLoadBalancers"] = code
+    autopilot.calls.made.clear()
+    for ref in (ready, fresh):
+        with pytest.raises(AwsCallFailed, match=f"DescribeLoadBalancers .* {code}"):
+            autopilot.converge(ref)
+
+    assert [autopilot.row(ref).status for ref in (ready, fresh)] == [Status.READY, Status.ACCEPTED]
+    assert "AssumeRole" not in autopilot.calls.made
+
+    autopilot.calls.refused.clear()
+    assert autopilot.settle(fresh) is Dns.PRESENT
+
+
 def test_the_end_of_a_certificate_is_mailed_once_a_threshold(autopilot: FakeAutopilot) -> None:
     service_id = autopilot.aws.service()
     behind(autopilot, service_id, API)

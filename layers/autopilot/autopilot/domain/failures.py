@@ -43,6 +43,19 @@ class AwsCallFailed(Exception):
         return self.code in ("NoSuchHostedZone", "PriorRequestNotComplete")
 
 
+class OwnCallFailed(AwsCallFailed):
+    """A call to the provider's own account failed. What is refused there is for no consumer to mend, so that it is told
+    as any failure of ours and tried again."""
+
+    @property
+    def needs_a_person(self) -> bool:
+        return False
+
+    @property
+    def is_of_the_session(self) -> bool:
+        return False
+
+
 # As botocore has them (`retries.standard`), without what is a race or a quota.
 _THROTTLED = frozenset(
     {
