@@ -170,6 +170,27 @@ def test_without_a_role_the_connection_is_usable_and_the_role_is_told(autopilot:
     assert autopilot.settle(ref) is Dns.PRESENT
 
 
+@pytest.mark.parametrize("why", ["no role", "AccessDenied"])
+def test_what_needs_a_person_while_a_change_spreads_waits_for_that_change_no_more(
+    autopilot: FakeAutopilot, vpc: Vpc, why: str
+) -> None:
+    ref = autopilot.connected(vpc)
+    autopilot.converge(ref)
+    autopilot.dns_queue.take()
+    if why == "no role":
+        autopilot.consumers.roles.clear()
+        autopilot.consumers.leave(CONSUMER, REGION)
+    else:
+        autopilot.calls.refused["GetChange"] = why
+
+    assert autopilot.converge(ref) is (Dns.NO_ROLE if why == "no role" else Dns.BLOCKED)
+    assert autopilot.dns_queue.take() == []
+
+    autopilot.calls.refused.clear()
+    autopilot.consumers.roles.add(CONSUMER)
+    assert autopilot.settle(ref) is Dns.PRESENT
+
+
 @pytest.mark.parametrize("role", [{CONSUMER}, set()])
 def test_without_declared_names_the_connection_is_usable_and_no_role_is_missed(
     autopilot: FakeAutopilot, vpc: Vpc, role: set[str]

@@ -29,7 +29,7 @@ logger = Logger(child=True)
 
 NO_NAMES = "no names are declared for the service, so none were written"
 # What a facet no longer knows of once everything of the endpoint was taken away.
-_LET_GO: Mapping[str, object] = {"change_ids": (), "leaving": (), "checks": (), "associating": ()}
+_LET_GO: Mapping[str, object] = {"leaving": (), "checks": (), "associating": ()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +95,14 @@ class EndpointDns:
         return self.facet(look, value, f"the endpoint is {look.gone.state}; {what}", also_vpcs=still_served, **_LET_GO)
 
     def facet(self, look: DnsLook, value: Dns, reason: str, **facts: object) -> DnsFacet:
-        """The facet to write; in observe mode the old one, with what was found."""
+        """The facet to write; in observe mode the old one, with what was found.
+
+        It waits for no change of Route 53's, unless facts say so: what needs a person would be asked for it in vain.
+        """
         if self.mode is Mode.OBSERVE:
             return self._observed(look, [reason])
         now = self.clock()
-        return look.known.dns.became(value, now, reason=reason, **{"checked_at": now, **facts})
+        return look.known.dns.became(value, now, reason=reason, **{"checked_at": now, "change_ids": (), **facts})
 
     # Presence
 
@@ -214,10 +217,10 @@ class EndpointDns:
         checks = (*_as_tuple(facts["checks"]), *(text for one in outcomes for text in one.checks))
         facts["checks"] = tuple(dict.fromkeys(checks))
         if blocks := [text for one in outcomes for text in one.blocked]:
-            return self.facet(look, Dns.BLOCKED, "; ".join(blocks), change_ids=(), **facts)
+            return self.facet(look, Dns.BLOCKED, "; ".join(blocks), **facts)
         if is_consumers_own:
             reason = f"the consumer's own zone or AWS's private DNS does it: {told}"
-            return self.facet(look, Dns.CONSUMERS_OWN, reason, change_ids=(), **facts)
+            return self.facet(look, Dns.CONSUMERS_OWN, reason, **facts)
         if pending and known.value is not Dns.PRESENT:
             reason = "the records are written, Route 53 brings them to its servers"
             return self.facet(look, Dns.WAITING, reason, change_ids=pending, **facts)
