@@ -170,6 +170,22 @@ def test_without_a_role_the_connection_is_usable_and_the_role_is_told(autopilot:
     assert autopilot.settle(ref) is Dns.PRESENT
 
 
+def test_a_role_that_went_is_told_with_the_names_that_resolve_all_the_same(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = autopilot.ready(vpc)
+    autopilot.report()
+    autopilot.topic.mails.clear()
+    autopilot.consumers.roles.clear()
+    autopilot.consumers.leave(CONSUMER, REGION)
+    autopilot.converge(ref)
+    autopilot.report()
+
+    [mail] = autopilot.topic.mails
+    assert mail.subject.startswith("[Autopilot] CONNECTED ")
+    assert mail.subject.endswith("usable, nobody keeps its names")
+    assert f"so these stay in {vpc.vpc_id} as they are: {API} -> {target(autopilot, ref)}." in mail.text
+    assert "deploys the consumer role" in mail.text
+
+
 @pytest.mark.parametrize("why", ["no role", "AccessDenied"])
 def test_what_needs_a_person_while_a_change_spreads_waits_for_that_change_no_more(
     autopilot: FakeAutopilot, vpc: Vpc, why: str

@@ -91,6 +91,8 @@ def _headline(change: StatusChange) -> str:
     call = "disconnected" if is_disconnected(row) else _CALLS[row.status]
     if row.status is change.before is Status.READY:
         call = "its names changed"
+    if row.status is Status.CONNECTED and row.dns.written:
+        call = "usable, nobody keeps its names"
     return f"{status.upper()} {row.service_title} <- {who}: {call}"
 
 

@@ -205,7 +205,8 @@ class ConvergeDns:
                 return facet(look, Dns.BLOCKED, reason)
             if not look.service.declares_names:
                 return facet(look, Dns.UNDECLARED, NO_NAMES)
-            return facet(look, Dns.NO_ROLE, f"{refusal}, so no names were written", **self._by_hand(look))
+            left = f"these stay in {dns.vpc_id} as they are: {behind}" if behind else "no names were written"
+            return facet(look, Dns.NO_ROLE, f"{refusal}, so {left}", **self._by_hand(look))
         return None if look.is_missing_just_now else self._left_behind(look, refusal)
 
     def _left_behind(self, look: DnsLook, why: Exception) -> DnsFacet:
