@@ -10,7 +10,7 @@ from autopilot.domain.connection import ConnectionRef, Dns, Status
 from tests.fakes.autopilot import SECONDS_TO_INSYNC, FakeAutopilot
 from tests.fakes.calls import Crash
 from tests.fakes.clock import DAY
-from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, ZONE, Vpc
+from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, ZONE, Vpc
 from tests.unit.served_names import API, LEDGER, behind, certified, our_zone, target
 
 EU = f"eu.{ZONE}"
@@ -29,6 +29,11 @@ def declare(autopilot: FakeAutopilot, service_id: str, zone: str, records: str, 
         {"Key": f"autopilot:records{suffix}", "Value": records},
     ]
     autopilot.aws.ec2(PROVIDER, "CreateTags", Resources=[service_id], Tags=tags)
+
+
+def names_in(autopilot: FakeAutopilot, zone: str) -> set[str]:
+    zones = autopilot.consumers.enter(CONSUMER, REGION).hosted_zones
+    return {record.name for record in zones.records(our_zone(autopilot, zone))}
 
 
 def looks(autopilot: FakeAutopilot, vpc: Vpc, name: str, rounds: int = 4) -> set[str | None]:
@@ -294,3 +299,32 @@ def test_wherever_a_run_dies_while_a_zone_is_narrowed_the_next_ones_finish(dies_
     assert looks(autopilot, vpc, API) <= {target(autopilot, ref)}
     assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
     assert autopilot.aws.zones_in(vpc) == {API}
+
+
+@pytest.mark.parametrize("label", ["api", "refunds"])
+def test_a_name_leaves_a_zone_that_stays_once_every_server_has_the_narrower_one(
+    autopilot: FakeAutopilot, vpc: Vpc, label: str
+) -> None:
+    ref, name = autopilot.ready(vpc, service_with(autopilot, ZONE, f"{label} ledger")), f"{label}.{ZONE}"
+    declare(autopilot, ref.service_id, name, "@", suffix="-2")
+
+    autopilot.converge(ref)
+
+    assert autopilot.aws.zones_in(vpc) == {name, ZONE}
+    assert name in names_in(autopilot, ZONE), "Route 53 is still bringing the new one to its servers"
+    autopilot.settle(ref)
+    assert name not in names_in(autopilot, ZONE)
+    assert {autopilot.aws.resolves(vpc, one) for one in (name, LEDGER)} == {target(autopilot, ref)}
+
+
+@pytest.mark.parametrize("label", ["api", "refunds"])
+def test_a_name_stays_in_a_zone_that_stays_where_the_narrower_one_cannot_be_made(
+    autopilot: FakeAutopilot, vpc: Vpc, label: str
+) -> None:
+    ref, name = autopilot.ready(vpc, service_with(autopilot, ZONE, f"{label} ledger")), f"{label}.{ZONE}"
+    declare(autopilot, ref.service_id, name, "@", suffix="-2")
+    autopilot.calls.refused["CreateHostedZone"] = "TooManyHostedZones"
+
+    autopilot.settle(ref)
+
+    assert autopilot.aws.resolves(vpc, name) == target(autopilot, ref)

@@ -139,14 +139,18 @@ class EndpointDns:
         names = zones.homes(names, endpoint.vpc_id, in_vpc)
         zone_names, fqdns = sorted({name.zone for name in names}), {name.fqdn for name in names}
         intents: list[Intent] = []
-        for zone_name in zone_names:
+        is_spreading = len(zone_names) > 1 and bool(self._pending(look, consumer, ()))
+        # The narrower first: a name may move to one of them out of a wider one.
+        for zone_name in sorted(zone_names, key=len, reverse=True):
+            is_pending = is_spreading or any(one.changes for one in intents)
+            moving = _moving(fqdns, (one.outcome for one in intents), is_pending)
             staying = [Name(fqdn, zone_name) for fqdn in sorted(kept) if is_within(fqdn, zone_name)]
             claim = Claim(
                 zone_name,
                 wanted_records([name for name in names if name.zone == zone_name], endpoint, self.ttl),
                 endpoint.endpoint_id,
                 endpoint.vpc_id,
-                kept=kept,
+                kept=kept | moving,
                 leaving=wanted_records(staying, endpoint, self.ttl),
                 written=frozenset(known.written),
                 is_known=partial(self._is_known, zone_name, known, look, endpoint.vpc_id),
@@ -158,8 +162,7 @@ class EndpointDns:
         look = self._write_down(look, endpoint, intents, targets)
         outcomes = {intent.claim.zone_name: zones.apply(intent) for intent in intents}
         pending = self._pending(look, consumer, outcomes.values())
-        # What moves to another zone stays in the old one until every server answers with the new.
-        moving = fqdns if pending or any(one.blocked for one in outcomes.values()) else set()
+        moving = _moving(fqdns, outcomes.values(), bool(pending))
         left = [zone for zone in known.zones if zone not in outcomes]
         done, behind = self._clear(look, consumer, left, kept | moving, written=self._written(look))
         if self.mode is Mode.OBSERVE:
@@ -419,6 +422,11 @@ class EndpointDns:
 
     def _observed(self, look: DnsLook, sentences: Iterable[str | None]) -> DnsFacet:
         return look.known.dns.would_become("; ".join(filter(None, sentences)))
+
+
+def _moving(names: set[str], outcomes: Iterable[ZoneOutcome], is_pending: bool) -> set[str]:
+    """What moves to another zone stays in the old one until every server answers with the new."""
+    return names if is_pending or any(one.blocked for one in outcomes) else set()
 
 
 def _would(outcome: ZoneOutcome) -> Iterable[str]:
