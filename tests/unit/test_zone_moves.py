@@ -130,6 +130,20 @@ def test_names_that_leave_while_their_zone_is_narrowed_keep_their_grace(autopilo
     assert not autopilot.aws.resolves(vpc, LEDGER_EU)
 
 
+def test_names_within_their_grace_are_in_a_narrower_zone_also_where_a_run_died_before_it_wrote_them(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    ref = autopilot.ready(vpc, service_with(autopilot, ZONE, "api.eu ledger.eu"))
+    declare(autopilot, ref.service_id, EU, "api")
+    autopilot.calls.crash_before = "ChangeResourceRecordSets"
+    with pytest.raises(Crash):
+        autopilot.converge(ref)
+
+    autopilot.settle(ref)
+
+    assert {autopilot.aws.resolves(vpc, name) for name in (API_EU, LEDGER_EU)} == {target(autopilot, ref)}
+
+
 def test_a_zone_of_ours_that_others_have_names_in_is_not_hidden_in_part(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     other = autopilot.ready(vpc, service_with(autopilot, ZONE, "ledger.eu"))
     ref = autopilot.ready(vpc, service_with(autopilot, ZONE, "api.eu"))

@@ -155,10 +155,10 @@ class ConsumerZones:
         if ours is None and not claim.allows_shadowing and is_registrable(claim.zone_name):
             outcome.blocked.append(whole_domain(claim.zone_name))
             return intent
-        writable = self._writable(claim, others, outcome, is_new=ours is None)
+        found = self.hosted_zones.records(ours.zone_id) if ours else ()
+        writable = self._writable(claim, others, outcome, is_new=ours is None, is_empty=not found)
         if ours is None and not writable:
             return intent
-        found = self.hosted_zones.records(ours.zone_id) if ours else ()
         plan = self._plan(claim, writable, found)
         outcome.blocked += plan.conflicts
         changes = plan.changes
@@ -279,7 +279,7 @@ class ConsumerZones:
         return outcome
 
     def _writable(
-        self, claim: Claim, others: Sequence[ZoneInVpc], outcome: ZoneOutcome, *, is_new: bool
+        self, claim: Claim, others: Sequence[ZoneInVpc], outcome: ZoneOutcome, *, is_new: bool, is_empty: bool
     ) -> list[Record]:
         """The wanted records that a zone of ours would answer with, without hiding anybody's names."""
         writable: list[Record] = []
@@ -291,7 +291,11 @@ class ConsumerZones:
             else:
                 writable += records
         wider = wider_zone(claim.zone_name, others)
-        return self._beside(claim, writable, wider, outcome) if is_new and wider and writable else writable
+        if wider is None or not writable or not is_empty:
+            return writable
+        # Also in a zone whose maker died before it wrote them.
+        writable += claim.leaving
+        return self._beside(claim, writable, wider, outcome) if is_new else writable
 
     def _answered(self, claim: Claim, records: Sequence[Record], rival: ZoneInVpc | None, outcome: ZoneOutcome) -> None:
         """What a zone that is not ours to write to means for these names: it may do already what we would."""
@@ -307,9 +311,8 @@ class ConsumerZones:
             "or takes the zone off the VPC"
         )
 
-    def _beside(self, claim: Claim, writable: Sequence[Record], wider: ZoneInVpc, outcome: ZoneOutcome) -> list[Record]:
+    def _beside(self, claim: Claim, writable: list[Record], wider: ZoneInVpc, outcome: ZoneOutcome) -> list[Record]:
         """What to write to a new zone below one that the VPC has, whose names there it would hide."""
-        writable = [*writable, *claim.leaving]
         names = {record.name for record in writable}
         if not wider.is_readable:
             if claim.allows_shadowing:
