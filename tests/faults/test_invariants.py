@@ -27,15 +27,35 @@ THIRD = "444444444444"
 ACCOUNTS = (CONSUMER, STRANGER, THIRD)
 UNIT = "ou-ab12-11111111"
 PAYMENTS, BILLING = "payments.example.com", "billing.example.com"
+API, REFUNDS = f"api.{PAYMENTS}", f"refunds.{PAYMENTS}"
 OPT_IN = {"autopilot": "enabled"}
+PAIRS = (("autopilot:zone", "autopilot:records"), ("autopilot:zone-2", "autopilot:records-2"))
+
+
+def declaring(*zones: tuple[str, str]) -> dict[str, str]:
+    """Tags that declare records in each of these zones."""
+    return OPT_IN | {
+        tag: what for tags, zone in zip(PAIRS, zones, strict=False) for tag, what in zip(tags, zone, strict=True)
+    }
+
+
 DECLARATIONS: tuple[dict[str, str], ...] = (
-    OPT_IN | {"autopilot:zone": PAYMENTS, "autopilot:records": "api"},
-    OPT_IN | {"autopilot:zone": PAYMENTS, "autopilot:records": "api ledger"},
-    OPT_IN | {"autopilot:zone": PAYMENTS, "autopilot:records": "@"},
-    OPT_IN | {"autopilot:zone": BILLING, "autopilot:records": "api"},
+    declaring((PAYMENTS, "api")),
+    declaring((PAYMENTS, "api ledger")),
+    declaring((PAYMENTS, "@")),
+    declaring((BILLING, "api")),
     OPT_IN,
     OPT_IN | {"autopilot:zone": PAYMENTS},
     {},
+)
+# The same names in wider zones and in narrower ones, of which one is before the wider in every list and one after it.
+NESTED: tuple[dict[str, str], ...] = (
+    declaring((PAYMENTS, "api")),
+    declaring((API, "@")),
+    declaring((PAYMENTS, "api v1.api refunds")),
+    declaring((API, "@ v1"), (REFUNDS, "@")),
+    declaring((PAYMENTS, "api refunds"), (REFUNDS, "@")),
+    declaring((PAYMENTS, "api refunds"), (API, "@")),
 )
 OPERATIONS = (
     "AcceptVpcEndpointConnections",
@@ -211,15 +231,17 @@ class Deployment(RuleBasedStateMachine):
             operation = "ModifyVpcEndpointServiceConfiguration"
             self.aws.ec2(PROVIDER, operation, ServiceId=service_id, AcceptanceRequired=required)
             return
-        old = [tag for tag in DECLARATIONS[1] if tag not in declaration]
-        self.aws.tag(service_id, **{tag.replace(":", "_"): None for tag in old})
-        if declaration:
-            self.aws.ec2(PROVIDER, "CreateTags", Resources=[service_id], Tags=tag_list(declaration))
-        self.sees.tagged(service_id)
+        self.declare(service_id, declaration)
+
+    @rule(service=st.sampled_from([0, 0, 1, 2]), declaration=st.sampled_from(NESTED), then=PAUSES)
+    def move_names(self, service: int, declaration: dict[str, str], then: int) -> None:
+        """A zone is declared wider, or narrower, or one within the other."""
+        self.declare(self.services[service], declaration)
+        self.world.wait(then)
 
     # People in the consumers' accounts
 
-    @rule(vpc=SMALL, name=st.sampled_from([PAYMENTS, f"api.{PAYMENTS}", "example.com", BILLING]), label=st.booleans())
+    @rule(vpc=SMALL, name=st.sampled_from([PAYMENTS, API, "example.com", BILLING]), label=st.booleans())
     def make_zone(self, vpc: int, name: str, label: bool) -> None:
         where = self.pick(self.vpcs, vpc)
         if name not in self.aws.zones_in(where):
@@ -367,6 +389,14 @@ class Deployment(RuleBasedStateMachine):
         if refs := self.sees.in_state(*states):
             ref = self.pick(refs, which)
             (self.aws.accept if is_accepted else self.aws.reject)(ref)
+
+    def declare(self, service_id: str, declaration: dict[str, str]) -> None:
+        old = [{"Key": tag} for tag in self.aws.privatelink.tags_of(service_id) if tag not in declaration]
+        if old:
+            self.aws.ec2(PROVIDER, "DeleteTags", Resources=[service_id], Tags=old)
+        if declaration:
+            self.aws.ec2(PROVIDER, "CreateTags", Resources=[service_id], Tags=tag_list(declaration))
+        self.sees.tagged(service_id)
 
     def remove_zone(self, zone: hosted_zones.Zone) -> None:
         """With all that is in it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from autopilot.domain.allowlist import Action, AllowlistEntry, Verdict
@@ -17,7 +18,7 @@ from autopilot.domain.endpoint import endpoint_of_target
 from autopilot.domain.organization import Owner
 from autopilot.domain.report import StatusChange, telling
 from autopilot.domain.wake_up import SeenBy
-from tests.fakes.autopilot import US
+from tests.fakes.autopilot import SECONDS_TO_INSYNC, US
 from tests.fakes.clock import DAY
 from tests.fakes.landscape import REGION, Vpc
 from tests.faults.world import ANSWERS, LOST, World
@@ -31,6 +32,16 @@ _WRITES = (*ANSWERS, "CreateHostedZone", "DeleteHostedZone")
 # Of the functions' clocks, which may differ from each other and from the true one.
 _SKEW = timedelta(minutes=4)
 _DAY_OF_THE_BRAKE = timedelta(days=1) - 2 * _SKEW
+_SPREADING = timedelta(seconds=SECONDS_TO_INSYNC)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a name resolves to in a VPC, by which zone, and since when. target: empty for NXDOMAIN."""
+
+    zone_id: str
+    target: str
+    since: datetime
 
 
 class Witness:
@@ -58,7 +69,9 @@ class Witness:
         self._answered_in_the_midst: dict[str, int] = {}
         self._last_in_the_midst: datetime | None = None
         self._passed: defaultdict[ConnectionRef, dict[str, Status]] = defaultdict(dict)
-        world.before_answer, world.before_change_of_records = self._judge_answer, self._judge_change
+        self._answers: dict[tuple[Vpc, str], Answer] = {}
+        self._unwritten: set[str] = set()
+        world.before_answer, world.after_change_of_zones = self._judge_answer, self._judge_change
         put = self.autopilot.ledger._put
 
         def watched(row: LedgerRow) -> None:
@@ -75,8 +88,7 @@ class Witness:
         self.vpc_of[ref.endpoint_id] = where
 
     def tagged(self, service_id: str) -> None:
-        tags = self.aws.privatelink.tags_of(service_id)
-        self.declared[service_id] |= {tags["autopilot:zone"]} if "autopilot:zone" in tags else set()
+        self.declared[service_id] |= {zone for zone, _ in self.declarations(service_id) if zone}
 
     def allowed_disruptions(self, allowed: int) -> None:
         self._allowed.add(allowed)
@@ -153,19 +165,51 @@ class Witness:
         self._expect(self._verdicts(ref) != {Verdict.ACCEPT}, f"disconnected {ref}, which an entry still allows")
         self._expect(self._is_counted("connection", ref.endpoint_id), f"disconnected {ref} without the brake")
 
-    def _judge_change(self, is_ours: bool, request: Request) -> None:
-        """Records that are about to be changed: of what stands and wants its names, each that goes is a disruption."""
+    def _judge_change(self, is_ours: bool, operation: str, request: Request) -> None:
+        """Zones or records were changed: whatever resolved to what is in use and does so no more was disrupted.
+
+        A zone that was just made answers for names that it lacks until its records are written, in the next call.
+        """
+        before, self._answers = self._answers, self._ask()
+        zone_id = str(request.get("HostedZoneId", "")).rpartition("/")[2]
         if not is_ours:
             return
-        changes = request["ChangeBatch"]["Changes"]
-        written = {one["ResourceRecordSet"]["Name"].rstrip(".") for one in changes if one["Action"] != "DELETE"}
-        for change in changes:
-            record = change["ResourceRecordSet"]
-            name, ref = record["Name"].rstrip("."), self._ref_of(record)
-            if change["Action"] == "DELETE" and name not in written and ref and self._is_in_use(ref):
-                self._expect(self.is_managed(ref.service_id), f"took {name} from {ref} of a service that is not ours")
-                self._expect(name not in self.names_of(ref.service_id), f"took {name} from {ref}, which declares it")
-                self._expect(self._is_counted("names", ref.endpoint_id), f"took {name} from {ref} without the brake")
+        if operation == "CreateHostedZone":
+            self._unwritten |= {one.zone_id for one in self.our_zones() if not _own_records(one)}
+        self._unwritten.discard(zone_id)
+        for (where, name), old in before.items():
+            new = self._answers.get((where, name))
+            if new and new.zone_id in self._unwritten:
+                self._answers[where, name] = old
+            elif old.target and (new is None or new.target != old.target):
+                self._judge_loss(name, old.target)
+        removed, zone = _removed(request), self.aws.hosted_zones._zones.get(zone_id)
+        for (where, name), answer in self._answers.items():
+            if zone and name in removed and _place(where) in zone.vpcs and answer.zone_id != zone_id:
+                ref, is_new = self._ref_of(answer.target), self.clock() - answer.since < _SPREADING
+                is_early = ref and is_new and self._is_in_use(ref)
+                self._expect(not is_early, f"took {name} from {ref} before every server had it from its new zone")
+
+    def _judge_loss(self, name: str, target: str) -> None:
+        ref = self._ref_of(target)
+        if ref is None:
+            self._expect("somewhere." not in target, f"hid {name}, which somebody wrote by hand")
+        elif self._is_in_use(ref):
+            self._expect(self.is_managed(ref.service_id), f"took {name} from {ref} of a service that is not ours")
+            self._expect(name not in self.names_of(ref.service_id), f"took {name} from {ref}, which declares it")
+            self._expect(self._is_counted("names", ref.endpoint_id), f"took {name} from {ref} without the brake")
+
+    def _ask(self) -> dict[tuple[Vpc, str], Answer]:
+        """What every name that some private zone has resolves to now, in each VPC."""
+        zones, now = self.aws.hosted_zones, self.clock()
+        names = {record["Name"].rstrip(".") for zone in zones._zones.values() for record in _own_records(zone)}
+        answers: dict[tuple[Vpc, str], Answer] = {}
+        for where in set(self.vpc_of.values()):
+            for name in names:
+                found, known = zones.resolve(*_place(where), name), self._answers.get((where, name))
+                is_known = known and (known.zone_id, known.target) == (found.zone, found.target)
+                answers[where, name] = known if known and is_known else Answer(found.zone, found.target, now)
+        return answers
 
     def _judge_row(self, before: LedgerRow | None, row: LedgerRow) -> None:
         """What the ledger is told: its statuses are remembered, and a name that is ready must resolve by then."""
@@ -284,13 +328,16 @@ class Witness:
             assert _own_records(zone) or self._may_stay_empty(zone), f"the zone {zone.name} is empty"
 
     def _assert_led(self, zone: hosted_zones.Zone, record: Request) -> None:
-        name, ref = record["Name"].rstrip("."), self._ref_of(record)
+        name, ref = record["Name"].rstrip("."), self._ref_of(hosted_zones.leads_to(record))
         assert ref or (zone.zone_id, name) in self.foreign_records, f"{name} leads nowhere: {record}"
         if ref and self.is_managed(ref.service_id):
             row, state = self.world.rows.get(ref), self.world.state(ref.endpoint_id)
             assert state is AwsState.AVAILABLE, f"{name} leads to {ref}: {row}"
             assert not self.declines(ref)
             assert name in self.names_of(ref.service_id), f"{name} is not declared for {ref}"
+            others = [one for one in self.our_zones() if one != zone and one.vpcs == zone.vpcs]
+            is_once = record not in [more for other in others for more in _own_records(other)]
+            assert is_once or (row and row.dns.value is Dns.BLOCKED), f"{name} leads to {ref} in two zones"
 
     def _may_stay_empty(self, zone: hosted_zones.Zone) -> bool:
         """Once our records are gone nobody looks whether somebody else's go, too; and hands off is hands off."""
@@ -338,15 +385,19 @@ class Witness:
         return [ref for ref in self.refs if self.world.state(ref.endpoint_id) in states]
 
     def is_managed(self, service_id: str) -> bool:
+        is_enabled = self.aws.privatelink.tags_of(service_id).get("autopilot") == "enabled"
+        return is_enabled and all(bool(zone) == bool(records) for zone, records in self.declarations(service_id))
+
+    def declarations(self, service_id: str) -> list[tuple[str, str]]:
+        """Each zone of the tags with its records; empty is what they lack."""
         tags = self.aws.privatelink.tags_of(service_id)
-        return tags.get("autopilot") == "enabled" and ("autopilot:zone" in tags) == ("autopilot:records" in tags)
+        return [(tags.get(f"autopilot:zone{n}", ""), tags.get(f"autopilot:records{n}", "")) for n in ("", "-2")]
 
     def names_of(self, service_id: str) -> set[str]:
-        tags = self.aws.privatelink.tags_of(service_id)
-        if not self.is_managed(service_id) or "autopilot:zone" not in tags:
+        if not self.is_managed(service_id):
             return set()
-        zone = tags["autopilot:zone"]
-        return {zone if label == "@" else f"{label}.{zone}" for label in tags["autopilot:records"].split()}
+        declared = self.declarations(service_id)
+        return {zone if label == "@" else f"{label}.{zone}" for zone, records in declared for label in records.split()}
 
     def declines(self, ref: ConnectionRef) -> bool:
         return self.aws.privatelink.tags_of(ref.endpoint_id).get("autopilot:dns") == "off"
@@ -407,9 +458,9 @@ class Witness:
     def _is_in_use(self, ref: ConnectionRef) -> bool:
         return self.world.state(ref.endpoint_id) is AwsState.AVAILABLE and not self.declines(ref)
 
-    def _ref_of(self, record: Request) -> ConnectionRef | None:
+    def _ref_of(self, target: str) -> ConnectionRef | None:
         """The connection that a record leads to."""
-        endpoint_id = endpoint_of_target(hosted_zones.leads_to(record))
+        endpoint_id = endpoint_of_target(target)
         return next((ref for ref in self.refs if ref.endpoint_id == endpoint_id), None)
 
     def _all_records(self) -> dict[str, list[object]]:
@@ -422,8 +473,13 @@ class Witness:
             return True
         if any(known == name for _, known in self.foreign_records):
             return True
-        others = [one for one in self.alive() if one != ref and self.vpc_of[one.endpoint_id] == where]
-        return any(self.regional_name(one) == self.aws.resolves(where, name) for one in others)
+        # A zone that is not there yet must not hide what is not its own.
+        absent = [
+            zone for zone, _ in self.declarations(ref.service_id) if zone and zone not in self.aws.zones_in(where)
+        ]
+        hidden = [at for at in self._answers if at[0] == where and any(_is_in(at[1], zone) for zone in absent)]
+        others = [self._ref_of(self._answers[at].target) for at in [*hidden, (where, name)] if at in self._answers]
+        return any(one and one != ref for one in others)
 
 
 def _own_records(zone: hosted_zones.Zone) -> list[Request]:
@@ -431,8 +487,18 @@ def _own_records(zone: hosted_zones.Zone) -> list[Request]:
     return [record for record in zone.records.values() if record["Type"] not in ("NS", "SOA")]
 
 
+def _removed(request: Request) -> list[str]:
+    """The names that a batch of changes takes records away from."""
+    changes = request.get("ChangeBatch", {"Changes": []})["Changes"]
+    return [one["ResourceRecordSet"]["Name"].rstrip(".") for one in changes if one["Action"] == "DELETE"]
+
+
+def _is_in(name: str, zone: str) -> bool:
+    return name == zone or name.endswith(f".{zone}")
+
+
 def _overlaps(zone: str, name: str) -> bool:
-    return name == zone or name.endswith(f".{zone}") or zone.endswith(f".{name}")
+    return _is_in(name, zone) or _is_in(zone, name)
 
 
 def _place(vpc: Vpc) -> hosted_zones.Vpc:

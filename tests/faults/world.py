@@ -156,7 +156,7 @@ class World:
     skews: dict[str, float] = field(default_factory=dict)
     refuses: set[str] = field(default_factory=set)
     before_answer: Callable[[bool, str, str, Sequence[str]], None] = lambda *_: None
-    before_change_of_records: Callable[[bool, Request], None] = lambda *_: None
+    after_change_of_zones: Callable[[bool, str, Request], None] = lambda *_: None
     surprises: list[Exception] = field(default_factory=list)
     lost: list[StatusChange | Notice] = field(default_factory=list)
     running: str | None = None
@@ -397,9 +397,10 @@ class World:
         change = hosted_zones.call
 
         def changed(caller: Caller, operation: str, request: Request) -> Response:
-            if operation == "ChangeResourceRecordSets":
-                self.before_change_of_records(self.running is not None, request)
-            return change(caller, operation, request)
+            response = change(caller, operation, request)
+            if not operation.startswith(("Get", "List")):
+                self.after_change_of_zones(self.running is not None, operation, request)
+            return response
 
         privatelink.call = self._asked_twice(answered)  # type: ignore[method-assign]
         hosted_zones.call = self._asked_twice(changed)  # type: ignore[method-assign]
