@@ -342,3 +342,19 @@ def test_a_name_stays_in_a_zone_that_stays_where_the_narrower_one_cannot_be_made
     autopilot.settle(ref)
 
     assert autopilot.aws.resolves(vpc, name) == target(autopilot, ref)
+
+
+@pytest.mark.parametrize("dies_after", range(1, calls_to_move() + 1))
+def test_wherever_a_run_dies_the_wider_zone_stays_until_every_server_has_the_narrower_one(dies_after: int) -> None:
+    autopilot = FakeAutopilot()
+    vpc, ref = moving(autopilot)
+    autopilot.calls.crash_after = dies_after
+    with suppress(Crash):
+        autopilot.converge(ref)
+
+    autopilot.calls.crash_after = None
+    autopilot.converge(ref)
+
+    assert autopilot.aws.zones_in(vpc) == {API, ZONE}
+    autopilot.settle(ref)
+    assert autopilot.aws.zones_in(vpc) == {API}

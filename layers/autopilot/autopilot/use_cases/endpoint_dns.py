@@ -140,6 +140,9 @@ class EndpointDns:
         zone_names, fqdns = sorted({name.zone for name in names}), {name.fqdn for name in names}
         intents: list[Intent] = []
         is_spreading = len(zone_names) > 1 and bool(self._pending(look, consumer, ()))
+        before = dict(known.names)
+        # What moves a run may just have written that died before it wrote down the change.
+        is_moving = any(before.get(name, zone) != zone for name, zone in _as_pairs(facts["names"]))
         # The narrower first: a name may move to one of them out of a wider one.
         for zone_name in sorted(zone_names, key=len, reverse=True):
             is_pending = is_spreading or any(one.changes for one in intents)
@@ -155,7 +158,7 @@ class EndpointDns:
                 written=frozenset(known.written),
                 is_known=partial(self._is_known, zone_name, known, look, endpoint.vpc_id),
                 allows_shadowing=look.service.allows_shadowing,
-                is_known_insync=known.value is Dns.PRESENT or bool(known.change_ids),
+                is_known_insync=not is_moving and (known.value is Dns.PRESENT or bool(known.change_ids)),
                 heirs=self._heirs(look, consumer),
             )
             intents.append(zones.plan(claim, in_vpc))
