@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,8 @@ from autopilot.domain.connection import ConnectionRef, Dns, Status
 from tests.fakes.autopilot import SECONDS_TO_INSYNC, FakeAutopilot
 from tests.fakes.calls import Crash
 from tests.fakes.clock import DAY
-from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, ZONE, Vpc
+from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc
+from tests.local_aws.privatelink import Response
 from tests.unit.served_names import API, LEDGER, behind, certified, our_zone, target
 
 EU = f"eu.{ZONE}"
@@ -286,16 +288,114 @@ def test_a_record_of_the_consumers_own_stays_when_the_consumer_declines(autopilo
     assert autopilot.aws.zones_in(vpc) == set()
 
 
-def moving(autopilot: FakeAutopilot) -> tuple[Vpc, ConnectionRef]:
-    vpc = autopilot.aws.new_vpc(CONSUMER)
-    ref = autopilot.ready(vpc)
+def served_too(autopilot: FakeAutopilot, vpc: Vpc) -> tuple[ConnectionRef, Vpc]:
+    """A connection whose names resolve, and another account's VPC that its endpoint serves."""
+    spoke = autopilot.aws.new_vpc(STRANGER)
+    autopilot.consumers.roles.add(STRANGER)
+    autopilot.network.consents[spoke.vpc_id] = CONSUMER
+    ref = autopilot.connected(vpc, also_vpcs=f"{STRANGER}/{spoke.vpc_id}")
+    autopilot.settle(ref)
+    return ref, spoke
+
+
+def answers_at_each_call(autopilot: FakeAutopilot, vpc: Vpc, name: str) -> list[str | None]:
+    """What the name resolves to after each call of Route 53 from now on."""
+    answers: list[str | None] = []
+    call = autopilot.aws.hosted_zones.call
+
+    def watched(*request: Any) -> Response:
+        answer = call(*request)
+        answers.append(autopilot.aws.resolves(vpc, name))
+        return answer
+
+    autopilot.aws.hosted_zones.call = watched  # type: ignore[method-assign, assignment]
+    return answers
+
+
+@pytest.mark.parametrize("is_needed", [True, False])
+@pytest.mark.parametrize("has_wider", [True, False])
+def test_another_vpc_resolves_at_each_call_while_a_zone_is_narrowed(
+    autopilot: FakeAutopilot, vpc: Vpc, is_needed: bool, has_wider: bool
+) -> None:
+    """is_needed: another service has names in the wide zone. has_wider: the other VPC has got a wider zone since."""
+    ref, spoke = served_too(autopilot, vpc)
+    if is_needed:
+        autopilot.ready(vpc, service_with(autopilot, ZONE, "ledger"))
+    if has_wider:
+        wider = autopilot.aws.zone(spoke, "example.com")
+        autopilot.aws.write(STRANGER, wider, API, "www.example.net")
     declare(autopilot, ref.service_id, API, "@")
-    return vpc, ref
+    answers = answers_at_each_call(autopilot, spoke, API)
+
+    looks(autopilot, vpc, API)
+
+    assert set(answers) == {target(autopilot, ref)}
+    assert autopilot.aws.zones_in(vpc) == ({API, ZONE} if is_needed else {API})
+    assert autopilot.row(ref).dns.zones == (API,)
+
+
+def test_while_another_vpc_cannot_have_the_narrower_zone_the_name_stays_in_the_wide_one(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    ref, spoke = served_too(autopilot, vpc)
+    autopilot.consumers.roles.discard(STRANGER)
+    autopilot.consumers.leave(STRANGER, REGION)
+
+    declare(autopilot, ref.service_id, API, "@")
+    looks(autopilot, vpc, API)
+
+    assert autopilot.row(ref).status is Status.READY
+    assert autopilot.aws.zones_in(vpc) == {API, ZONE}
+    assert autopilot.aws.resolves(spoke, API) == target(autopilot, ref)
+    autopilot.consumers.roles.add(STRANGER)
+    for _ in range(2):
+        autopilot.clock.advance(DAY)
+        looks(autopilot, vpc, API)
+    assert autopilot.aws.zones_in(vpc) == autopilot.aws.zones_in(spoke) == {API}
+    assert autopilot.aws.resolves(spoke, API) == target(autopilot, ref)
+
+
+def test_a_narrower_zone_of_ours_that_hides_nothing_of_a_wider_one_serves_the_same_vpc(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    spoke = autopilot.aws.new_vpc(CONSUMER)
+    wide = autopilot.connected(vpc, also_vpcs=spoke.vpc_id)
+    autopilot.settle(wide)
+
+    narrow = autopilot.connected(vpc, service_with(autopilot, EU, "api"), also_vpcs=spoke.vpc_id)
+    autopilot.settle(narrow)
+
+    assert autopilot.aws.resolves(spoke, API) == target(autopilot, wide)
+    assert autopilot.aws.resolves(spoke, API_EU) == target(autopilot, narrow)
+
+
+@pytest.mark.parametrize("hidden", [API, f"www.{ZONE}"])
+@pytest.mark.parametrize("account", [CONSUMER, STRANGER])
+def test_another_vpc_that_would_lose_names_of_a_wider_zone_is_not_served(
+    autopilot: FakeAutopilot, vpc: Vpc, account: str, hidden: str
+) -> None:
+    spoke = autopilot.aws.new_vpc(account)
+    autopilot.consumers.roles.add(STRANGER)
+    autopilot.network.consents[spoke.vpc_id] = CONSUMER
+    autopilot.aws.write(account, autopilot.aws.zone(spoke, "example.com"), hidden, "www.example.net")
+
+    ref = autopilot.connected(vpc, also_vpcs=f"{account}/{spoke.vpc_id}")
+    autopilot.settle(ref)
+
+    assert autopilot.aws.resolves(spoke, hidden) == "www.example.net"
+    assert any(f"names under {ZONE} would be hidden" in check for check in autopilot.row(ref).dns.checks)
+
+
+def moving(autopilot: FakeAutopilot) -> tuple[Vpc, Vpc, ConnectionRef]:
+    vpc = autopilot.aws.new_vpc(CONSUMER)
+    ref, spoke = served_too(autopilot, vpc)
+    declare(autopilot, ref.service_id, API, "@")
+    return vpc, spoke, ref
 
 
 def calls_to_move() -> int:
     trial = FakeAutopilot()
-    vpc, _ = moving(trial)
+    vpc, *_ = moving(trial)
     trial.calls.made.clear()
     looks(trial, vpc, API, rounds=1)
     return len(trial.calls.made)
@@ -304,15 +404,19 @@ def calls_to_move() -> int:
 @pytest.mark.parametrize("dies_after", range(1, calls_to_move() + 1))
 def test_wherever_a_run_dies_while_a_zone_is_narrowed_the_next_ones_finish(dies_after: int) -> None:
     autopilot = FakeAutopilot()
-    vpc, ref = moving(autopilot)
+    vpc, spoke, ref = moving(autopilot)
+    answers = answers_at_each_call(autopilot, spoke, API)
     autopilot.calls.crash_after = dies_after
     with suppress(Crash):
         looks(autopilot, vpc, API, rounds=1)
     autopilot.calls.crash_after = None
 
     assert looks(autopilot, vpc, API) <= {target(autopilot, ref)}
+    autopilot.clock.advance(DAY)
+    looks(autopilot, vpc, API)
+    assert set(answers) == {target(autopilot, ref)}
     assert autopilot.aws.resolves(vpc, API) == target(autopilot, ref)
-    assert autopilot.aws.zones_in(vpc) == {API}
+    assert autopilot.aws.zones_in(vpc) == autopilot.aws.zones_in(spoke) == {API}
 
 
 @pytest.mark.parametrize("label", ["api", "refunds"])
@@ -347,7 +451,7 @@ def test_a_name_stays_in_a_zone_that_stays_where_the_narrower_one_cannot_be_made
 @pytest.mark.parametrize("dies_after", range(1, calls_to_move() + 1))
 def test_wherever_a_run_dies_the_wider_zone_stays_until_every_server_has_the_narrower_one(dies_after: int) -> None:
     autopilot = FakeAutopilot()
-    vpc, ref = moving(autopilot)
+    vpc, _, ref = moving(autopilot)
     autopilot.calls.crash_after = dies_after
     with suppress(Crash):
         autopilot.converge(ref)

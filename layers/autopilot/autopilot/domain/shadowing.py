@@ -48,6 +48,13 @@ def hidden_records(zone_name: str, records: Iterable[Record]) -> tuple[Record, .
     return tuple(record for record in records if is_within(record.name, zone_name) or _stands_above(record, zone_name))
 
 
+def lost_names(zone_name: str, records: Iterable[Record], wider: Iterable[Record]) -> frozenset[str]:
+    """The names of a wider zone's records that lead elsewhere, or nowhere, where a zone with these records answers."""
+    same = {(record.name, record.target) for record in records}
+    hidden = hidden_records(zone_name, wider)
+    return frozenset(record.name for record in hidden if (record.name, record.target) not in same)
+
+
 def _stands_above(record: Record, zone_name: str) -> bool:
     is_wildcard = record.name.startswith("*.")
     return is_wildcard and zone_name.endswith(record.name.removeprefix("*"))

@@ -10,8 +10,8 @@ from aws_lambda_powertools import Logger
 
 from autopilot.domain.endpoint import CONSENT_TAG, VpcRef
 from autopilot.domain.failures import AwsCallFailed, NoConsumerRole
-from autopilot.domain.shadowing import ZoneInVpc, wider_zone, zone_that_answers
-from autopilot.use_cases.ports import ConsumerAccounts, HostedZones
+from autopilot.domain.shadowing import ZoneInVpc, lost_names, zone_that_answers
+from autopilot.use_cases.ports import ConsumerAccount, ConsumerAccounts, HostedZones
 
 logger = Logger(child=True)
 
@@ -52,10 +52,17 @@ class Associations:
                     f"{vpc} is not served: its owner tags it {CONSENT_TAG}={self.account} to allow that"
                 )
                 return asked
-            others = [zone for zone in in_vpc if zone.zone_id not in ours.values()]
             for name, zone_id in sorted(lacking):
-                if obstacle := _obstacle(name, others, allows_shadowing=allows_shadowing):
-                    asked.refusals.append(f"{vpc} is not served: {obstacle}")
+                rival = zone_that_answers(name, in_vpc)
+                if rival and rival.name == name:
+                    asked.refusals.append(
+                        f"{vpc} is not served: it has a zone {rival} of that name; take that off the VPC"
+                    )
+                elif rival and not allows_shadowing and self._hides_names(zone_id, name, rival, its_account):
+                    asked.refusals.append(
+                        f"{vpc} is not served: it has the zone {rival}, whose names under {name} would be hidden; tag "
+                        "the service autopilot:allow-shadowing=true if they may be"
+                    )
                 else:
                     asked.lacks[name] = zone_id
         return asked
@@ -89,6 +96,17 @@ class Associations:
                 hosted_zones.disassociate(zone_id, vpc.vpc_id)
         return refusals
 
+    def _hides_names(self, zone_id: str, name: str, wider: ZoneInVpc, its_account: ConsumerAccount) -> bool:
+        """Whether our zone would hide anything of the one that answers in the VPC for its names until then: another
+        one of ours perhaps, which the names move out of. What cannot be read is taken to be hidden."""
+        if wider.owner == self.account:
+            wider_records = self.hosted_zones.records(wider.zone_id)
+        elif wider.is_readable:
+            wider_records = its_account.hosted_zones.records(wider.zone_id)
+        else:
+            return True
+        return bool(lost_names(name, self.hosted_zones.records(zone_id), wider_records))
+
     def _zones_of(self, vpc: VpcRef) -> HostedZones:
         return self.consumers.enter(vpc.account, vpc.region).hosted_zones
 
@@ -106,19 +124,6 @@ class Associations:
             yield
         finally:
             self.hosted_zones.withdraw_authorization(zone_id, vpc.vpc_id, vpc.region)
-
-
-def _obstacle(zone_name: str, others: Sequence[ZoneInVpc], *, allows_shadowing: bool) -> str | None:
-    """Why our zone of that name cannot be associated with a VPC that has these."""
-    rival = zone_that_answers(zone_name, others)
-    if rival and rival.name == zone_name:
-        return f"it has a zone {rival} of that name; take that off the VPC"
-    if (wider := wider_zone(zone_name, others)) and not allows_shadowing:
-        return (
-            f"it has the zone {wider}, whose names under {zone_name} would be hidden; tag the service "
-            "autopilot:allow-shadowing=true if they may be"
-        )
-    return None
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from functools import partial
 from aws_lambda_powertools import Logger
 
 from autopilot.domain.connection import AwsState, Dns, DnsFacet, LedgerRow, Moment
-from autopilot.domain.dns_plan import Autopilot, Holder, NoRegionalName, Record, wanted_records
+from autopilot.domain.dns_plan import Autopilot, Holder, HostedZone, NoRegionalName, Record, wanted_records
 from autopilot.domain.endpoint import DNS_TAG, Endpoint
 from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.listener import LoadBalancer
@@ -21,11 +21,14 @@ from autopilot.domain.tls import tls_warnings
 from autopilot.domain.wake_up import SeenBy, WakeUp
 from autopilot.use_cases.consumer_zones import Claim, ConsumerZones, Intent, ZoneOutcome
 from autopilot.use_cases.dns_look import DnsLook, Reached
-from autopilot.use_cases.other_vpcs import OtherVpcs
+from autopilot.use_cases.other_vpcs import OtherVpcs, Served
 from autopilot.use_cases.ports import ConsumerAccount, EndpointServices, Ledger, PublicDns, Queue
 from autopilot.use_cases.service_names import ServiceNames
 
 logger = Logger(child=True)
+
+# By their names.
+type OurZones = Mapping[str, Sequence[HostedZone]]
 
 NO_NAMES = "no names are declared for the service, so none were written"
 # What a facet no longer knows of once everything of the endpoint was taken away.
@@ -145,7 +148,7 @@ class EndpointDns:
         is_moving = any(before.get(name, zone) != zone for name, zone in _as_pairs(facts["names"]))
         # The narrower first: a name may move to one of them out of a wider one.
         for zone_name in sorted(zone_names, key=len, reverse=True):
-            is_pending = is_spreading or any(one.changes for one in intents)
+            is_pending = is_spreading or bool(known.associating) or any(one.changes for one in intents)
             moving = _moving(fqdns, (one.outcome for one in intents), is_pending)
             staying = [Name(fqdn, zone_name) for fqdn in sorted(kept) if is_within(fqdn, zone_name)]
             claim = Claim(
@@ -165,9 +168,14 @@ class EndpointDns:
         look = self._write_down(look, endpoint, intents, targets)
         outcomes = {intent.claim.zone_name: zones.apply(intent) for intent in intents}
         pending = self._pending(look, consumer, outcomes.values())
-        moving = _moving(fqdns, outcomes.values(), bool(pending))
-        left = [zone for zone in known.zones if zone not in outcomes]
-        done, behind = self._clear(look, consumer, left, kept | moving, written=self._written(look))
+        old = self._our_zones(look, consumer, [zone for zone in known.zones if zone not in outcomes])
+        served = Served()
+        if self.mode is Mode.ENFORCE:
+            ours = [(name, one.zone_id) for name, one in outcomes.items() if one.zone_id]
+            look, served = self.other_vpcs.serve(look, consumer, endpoint, ours, _named(old))
+        lacking = {name.fqdn for name in names if name.zone in served.lacking}
+        moving = _moving(fqdns, outcomes.values(), bool(pending)) | lacking
+        done, behind = self._clear(look, consumer, old, kept | moving, written=self._written(look))
         if self.mode is Mode.OBSERVE:
             would = [text for one in outcomes.values() for text in _would(one)]
             return look, self._observed(look, [*would, *done])
@@ -182,8 +190,6 @@ class EndpointDns:
             "records": (*targets, *stay),
             "leaving": tuple(moment for moment in leaving if moment.what in kept),
         }
-        ours = [(name, one.zone_id) for name, one in outcomes.items() if one.zone_id]
-        look, served = self.other_vpcs.serve(look, consumer, endpoint, ours)
         checks = [text for text in _as_tuple(facts["checks"]) if " served: " not in text]
         facts |= {"also_vpcs": served.wholly, "associating": served.partly, "checks": (*checks, *served.problems)}
         own = {name for one in outcomes.values() for name in one.own}
@@ -337,15 +343,12 @@ class EndpointDns:
     ) -> tuple[list[str], tuple[str, ...], tuple[str, ...]]:
         """Take everything of the endpoint away, or what was written for it, also from the other VPCs that it served.
         Returns what was done, the zones where something stays, and those VPCs whose accounts did not let us."""
-        zone_names = self._zone_names(look)
-        done, behind = self._clear(look, consumer, zone_names, written=written)
-        known = look.known.dns
+        zone_names, known = self._zone_names(look), look.known.dns
+        done, behind = self._clear(look, consumer, self._our_zones(look, consumer, zone_names), written=written)
         if not known.maybe_served or known.vpc_id is None or self.mode is Mode.OBSERVE:
             return done, behind, ()
         ours = self._zones(look, consumer).of(zone_names, known.vpc_id, known.zones)
-        served = self.other_vpcs.let_go(
-            look, consumer, [(name, zone.zone_id) for name, zones in ours.items() for zone in zones]
-        )
+        served = self.other_vpcs.let_go(look, consumer, _named(ours))
         let_go = [f"no longer serves {vpc}" for vpc in known.maybe_served if vpc not in served.partly]
         return [*done, *let_go, *served.problems], behind, served.partly
 
@@ -362,20 +365,24 @@ class EndpointDns:
         self,
         look: DnsLook,
         consumer: ConsumerAccount,
-        zone_names: Iterable[str],
+        our_zones: OurZones,
         kept: frozenset[str] = frozenset(),
         written: frozenset[str] | None = None,
     ) -> tuple[list[str], tuple[str, ...]]:
         """What was taken out of these zones, or in observe mode would be; and those that still lead to the endpoint."""
-        zones, heirs, known = self._zones(look, consumer), self._heirs(look, consumer), look.known.dns
-        # Of what was cleared before only the VPC could tell more.
-        written_to = () if known.value is Dns.ABSENT else known.zones
+        zones, heirs = self._zones(look, consumer), self._heirs(look, consumer)
         cleared = {
             name: zones.absent(name, look.ref.endpoint_id, ours, heirs=heirs, kept=kept, written=written)
-            for name, ours in zones.of(zone_names, known.vpc_id, written_to).items()
+            for name, ours in our_zones.items()
         }
         done = [what for one in cleared.values() for what in one.done]
         return done, tuple(name for name, one in cleared.items() if not one.is_clear)
+
+    def _our_zones(self, look: DnsLook, consumer: ConsumerAccount, zone_names: Iterable[str]) -> OurZones:
+        """Those that stand. Of what was cleared before only the VPC could tell more."""
+        known = look.known.dns
+        written_to = () if known.value is Dns.ABSENT else known.zones
+        return self._zones(look, consumer).of(zone_names, known.vpc_id, written_to)
 
     def _zones(self, look: DnsLook, consumer: ConsumerAccount) -> ConsumerZones:
         def holder_of(endpoint_id: str) -> Holder:
@@ -428,8 +435,12 @@ class EndpointDns:
 
 
 def _moving(names: set[str], outcomes: Iterable[ZoneOutcome], is_pending: bool) -> set[str]:
-    """What moves to another zone stays in the old one until every server answers with the new."""
+    """What moves to another zone stays in the old one until every server answers with the new, in every VPC."""
     return names if is_pending or any(one.blocked for one in outcomes) else set()
+
+
+def _named(our_zones: OurZones) -> list[tuple[str, str]]:
+    return [(name, zone.zone_id) for name, zones in our_zones.items() for zone in zones]
 
 
 def _would(outcome: ZoneOutcome) -> Iterable[str]:

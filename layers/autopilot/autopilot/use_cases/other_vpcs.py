@@ -16,11 +16,13 @@ type OurZone = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """wholly: the VPCs that have all of our zones. partly: those that have some, or may have. problems: sentences."""
+    """wholly: the VPCs that have all of our zones. partly: those that have some, or may have. problems: sentences.
+    lacking: the names of the zones that one of them did not have yet."""
 
     wholly: tuple[str, ...] = ()
     partly: tuple[str, ...] = ()
     problems: Sequence[str] = ()
+    lacking: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,16 @@ class OtherVpcs:
     ledger: Ledger
 
     def serve(
-        self, look: DnsLook, consumer: ConsumerAccount, endpoint: Endpoint, ours: Sequence[OurZone]
+        self,
+        look: DnsLook,
+        consumer: ConsumerAccount,
+        endpoint: Endpoint,
+        ours: Sequence[OurZone],
+        old: Sequence[OurZone],
     ) -> tuple[DnsLook, Served]:
         """Associate our zones with the VPCs that the tag names, and take them off those that it names no longer.
 
-        Raises AwsCallFailed.
+        old: those that names move out of or leave, as far as they stand. Raises AwsCallFailed.
         """
         refs, unreadable = endpoint.also_vpcs(look.owner)
         maybe, unclean = _refs(look, look.known.dns.maybe_served), _refs(look, look.known.dns.associating)
@@ -47,16 +54,17 @@ class OtherVpcs:
         for ref in sorted(unclean):
             associations.withdraw([zone_id for _, zone_id in ours], ref)
         asked = [associations.ask(ref, dict(ours), allows_shadowing=look.service.allows_shadowing) for ref in refs]
-        lacking = [one for one in asked if one.lacks]
-        look = self._write_down(look, [one.vpc for one in lacking])
-        for one in lacking:
+        lacking = {name for one in asked if one.vpc in maybe for name, _ in ours if name not in one.has}
+        to_associate = [one for one in asked if one.lacks]
+        look = self._write_down(look, [one.vpc for one in to_associate])
+        for one in to_associate:
             associations.add(one)
         wholly = {one.vpc for one in asked if one.has and not one.refusals}
         partly = {one.vpc for one in asked if one.vpc not in wholly and (one.has or one.vpc in maybe)}
         problems += [text for one in asked for text in one.refusals]
-        refused = self._take_off(look, associations, ours, maybe - set(refs))
+        refused = self._take_off(look, associations, [*ours, *old], maybe - set(refs))
         problems += [text for one in refused.values() for text in one]
-        return look, Served(_texts(wholly), _texts(partly | refused.keys()), problems)
+        return look, Served(_texts(wholly), _texts(partly | refused.keys()), problems, frozenset(lacking))
 
     def let_go(self, look: DnsLook, consumer: ConsumerAccount, ours: Sequence[OurZone]) -> Served:
         """Take our zones off all of them; left are those whose accounts do not let us. Raises AwsCallFailed."""
