@@ -406,6 +406,7 @@ def in_the_words_of(text: str, of: LedgerRow) -> LedgerRow:
         records=((text, text),),
         names=((text, text), (f"{text}.{ZONE}", ZONE), (f"api.{ZONE}", ZONE)),
         interfaces=(interface,),
+        unserved=(text,),
         checks=(text,),
         also_vpcs=(text,),
         would=text,

@@ -20,7 +20,7 @@ SINCE_THEN = {name: {"S": ""} for name in ("answered_by", "refusal", "owner_name
 
 # And what rows from before the path to the endpoint was looked at do not have.
 LATER = {
-    **{name: {"L": []} for name in ("names", "leaving", "releasing", "also_vpcs", "associating", "checks")},
+    **{name: {"L": []} for name in ("names", "leaving", "releasing", "also_vpcs", "associating", "unserved", "checks")},
     **{name: {"S": ""} for name in ("regional_name", "regional_zone_id")},
     "checked_at": {"NULL": True},
     "is_native": {"BOOL": False},
@@ -90,6 +90,14 @@ def test_a_row_from_before_there_were_persons_units_and_reminders_is_read() -> N
     known = row.acceptance
     assert known == AcceptanceFacet(known.value, known.decided_by, known.reason, timeline=known.timeline)
     assert row.reminders == 0
+
+
+def test_a_row_from_before_other_vpcs_had_sentences_of_their_own_leaves_them_to_the_next_look() -> None:
+    path = "the endpoint is in 1 of 3 zones"
+    checks = [path, "222222222222/eu-central-1/vpc-1 is not served: …", "the endpoint's tag names no VPC with 'x'; …"]
+    dns = SAMPLE["NewImage"]["dns"]["M"] | {"checks": {"L": [{"S": check} for check in checks]}}
+
+    assert read_row(SAMPLE["NewImage"] | {"dns": {"M": dns}}).dns.all_checks == (path,)
 
 
 @pytest.mark.parametrize(

@@ -188,11 +188,13 @@ def test_the_ready_mail_lists_interfaces_and_what_the_checks_found() -> None:
     interfaces = (NetworkInterface("eni-1", "10.0.0.10", "euc1-az1"),)
     checks = ("the endpoint is in 1 of 3 zones; add a subnet in euc1-az2, euc1-az3",)
     ready = row()
-    told = mail(replace(ready, dns=replace(ready.dns, interfaces=interfaces, checks=checks)))
+    unserved = (f"{CONSUMER}/eu-central-1/vpc-2 is not served: its owner tags it",)
+    told = mail(replace(ready, dns=replace(ready.dns, interfaces=interfaces, checks=checks, unserved=unserved)))
 
     assert "Interface:   eni-1 10.0.0.10 in euc1-az1\n" in told.text
     assert "Check:       the endpoint is in 1 of 3 zones; add a subnet in euc1-az2, euc1-az3\n" in told.text
-    assert told.document["checks"] == list(checks)
+    assert f"Check:       {unserved[0]}\n" in told.text
+    assert told.document["checks"] == [*checks, *unserved]
 
 
 def test_who_has_no_role_for_us_is_handed_all_it_needs_by_mail_and_by_event() -> None:

@@ -37,7 +37,7 @@ def test_another_accounts_vpc_is_served_only_if_it_says_so(autopilot: FakeAutopi
     assert autopilot.settle(ref) is Dns.PRESENT
 
     assert autopilot.aws.resolves(spoke, API) == (target(autopilot, ref) if consents else None)
-    assert any("autopilot:names-from" in check for check in autopilot.row(ref).dns.checks) is not consents
+    assert any("autopilot:names-from" in check for check in autopilot.row(ref).dns.unserved) is not consents
     autopilot.converge(ref)
     assert autopilot.row(ref).dns.maybe_served == ((f"{STRANGER}/{REGION}/{spoke.vpc_id}",) if consents else ())
     zone_id = our_zone(autopilot)
@@ -225,6 +225,41 @@ def test_a_vpc_that_two_endpoints_serve_loses_the_zones_of_each(autopilot: FakeA
     assert autopilot.aws.zones_in(spoke) == set()
 
 
+def serve(autopilot: FakeAutopilot, ref: ConnectionRef, also_vpcs: str) -> None:
+    """Tag the endpoint with these VPCs, and have it looked at."""
+    tags = [{"Key": "autopilot:also-vpcs", "Value": also_vpcs}]
+    autopilot.aws.ec2(CONSUMER, "CreateTags", Resources=[ref.endpoint_id], Tags=tags)
+    autopilot.settle(ref)
+
+
+def test_what_keeps_another_vpc_from_the_names_is_told_once_whenever_it_arises(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    spoke = autopilot.aws.new_vpc(STRANGER)
+    autopilot.consumers.roles.add(STRANGER)
+    ref = autopilot.ready(vpc)
+    autopilot.report()
+    autopilot.topic.mails.clear()
+
+    serve(autopilot, ref, f"{STRANGER}/{spoke.vpc_id}")
+    autopilot.settle(ref)
+    autopilot.report()
+
+    (told,) = autopilot.topic.mails
+    assert told.subject.startswith("[Autopilot] READY")
+    assert f"{spoke.vpc_id} is not served: its owner tags it autopilot:names-from={CONSUMER}" in told.text
+
+
+def test_a_word_of_the_tag_that_was_mended_is_told_no_longer(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    spoke = autopilot.aws.new_vpc(CONSUMER)
+    ref = autopilot.ready(vpc)
+
+    serve(autopilot, ref, "vpc-oops")
+    assert any("'vpc-oops'" in text for text in autopilot.row(ref).dns.unserved)
+    serve(autopilot, ref, spoke.vpc_id)
+    assert autopilot.row(ref).dns.unserved == ()
+
+
 def test_a_refused_vpc_is_asked_again_without_a_write(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     ref = autopilot.connected(vpc, also_vpcs=f"{STRANGER}/vpc-0123456789abcdef0")
     autopilot.settle(ref)
@@ -246,7 +281,7 @@ def test_a_vpc_that_does_not_exist_keeps_neither_the_endpoint_nor_its_other_vpcs
     ref = autopilot.connected(vpc, also_vpcs=f"{nowhere} {spoke.vpc_id}")
 
     assert autopilot.settle(ref) is Dns.PRESENT
-    assert any("vpc-0123456789abcdef0 is not served" in check for check in autopilot.row(ref).dns.checks)
+    assert any("vpc-0123456789abcdef0 is not served" in check for check in autopilot.row(ref).dns.unserved)
     assert autopilot.aws.resolves(spoke, API) == target(autopilot, ref)
 
 
@@ -258,4 +293,4 @@ def test_whenever_another_vpc_is_deleted_the_endpoint_is_ready_all_the_same(goes
     autopilot.calls.meanwhile = (goes_after, lambda: autopilot.network.vpcs.remove(spoke))
 
     assert autopilot.settle(ref) is Dns.PRESENT
-    assert any(f"{spoke.vpc_id} is not served" in check for check in autopilot.row(ref).dns.checks)
+    assert any(f"{spoke.vpc_id} is not served" in check for check in autopilot.row(ref).dns.unserved)

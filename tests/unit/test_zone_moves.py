@@ -383,7 +383,7 @@ def test_another_vpc_that_would_lose_names_of_a_wider_zone_is_not_served(
     autopilot.settle(ref)
 
     assert autopilot.aws.resolves(spoke, hidden) == "www.example.net"
-    assert any(f"names under {ZONE} would be hidden" in check for check in autopilot.row(ref).dns.checks)
+    assert any(f"names under {ZONE} would be hidden" in text for text in autopilot.row(ref).dns.unserved)
 
 
 def moving(autopilot: FakeAutopilot) -> tuple[Vpc, Vpc, ConnectionRef]:

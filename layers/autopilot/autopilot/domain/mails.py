@@ -193,7 +193,7 @@ def facts_of(row: LedgerRow) -> list[tuple[str, str]]:
     ]
     if dns.value is not Dns.ABSENT:
         facts += [("Name", f"{name} -> {target}") for name, target in dns.records]
-    facts += [("Check", check) for check in dns.checks if dns.value is not Dns.ABSENT]
+    facts += [("Check", check) for check in dns.all_checks if dns.value is not Dns.ABSENT]
     if row.would:
         facts.append(("Observed", row.would))
     return facts

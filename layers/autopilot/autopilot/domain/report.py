@@ -96,7 +96,8 @@ def change_of(before: LedgerRow | None, after: LedgerRow) -> StatusChange | None
 
     A status that cannot be told yet is no change, and neither is a row that only got a new version. A revoked
     connection is told of again when it is disconnected, a rejected one when AWS does not take it back, one that
-    works when its names change, and one that waits for a person when that is for something else.
+    works when its names change or what keeps them from another VPC, and one that waits for a person when that is for
+    something else.
     """
     old_status, old_would, old_reminders = (before.status, before.would, before.reminders) if before else (None, "", 0)
     if after.status is not None and after.status is not old_status:
@@ -148,7 +149,7 @@ def _details(row: LedgerRow) -> str | None:
     match row.status:
         case Status.READY:
             names = sorted(name for name, _ in row.dns.names)
-            return " ".join([*names, *(f"-{moment.what}" for moment in row.dns.leaving)])
+            return " ".join([*names, *(f"-{moment.what}" for moment in row.dns.leaving), *row.dns.unserved])
         case Status.CONNECTED:
             return row.dns.value
         case Status.DNS_BLOCKED:
@@ -243,7 +244,7 @@ def document_of(change: StatusChange) -> dict[str, object]:
         "would": row.would or None,
         "vpc_id": row.dns.vpc_id,
         "names": dict(row.dns.records),
-        "checks": list(row.dns.checks),
+        "checks": list(row.dns.all_checks),
         "interfaces": [
             {"id": one.interface_id, "address": one.address, "availability_zone_id": one.availability_zone_id}
             for one in row.dns.interfaces

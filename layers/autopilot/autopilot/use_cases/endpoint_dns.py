@@ -32,7 +32,7 @@ type OurZones = Mapping[str, Sequence[HostedZone]]
 
 NO_NAMES = "no names are declared for the service, so none were written"
 # What a facet no longer knows of once everything of the endpoint was taken away.
-_LET_GO: Mapping[str, object] = {"leaving": (), "checks": (), "associating": ()}
+_LET_GO: Mapping[str, object] = {"leaving": (), "checks": (), "associating": (), "unserved": ()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +190,7 @@ class EndpointDns:
             "records": (*targets, *stay),
             "leaving": tuple(moment for moment in leaving if moment.what in kept),
         }
-        checks = [text for text in _as_tuple(facts["checks"]) if " served: " not in text]
-        facts |= {"also_vpcs": served.wholly, "associating": served.partly, "checks": (*checks, *served.problems)}
+        facts |= {"also_vpcs": served.wholly, "associating": served.partly, "unserved": tuple(served.problems)}
         own = {name for one in outcomes.values() for name in one.own}
         is_consumers_own = bool(targets) and all(name.fqdn in own for name in names)
         return look, self._reached(look, list(outcomes.values()), pending, facts, is_consumers_own=is_consumers_own)
