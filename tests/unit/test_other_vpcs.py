@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from autopilot.domain.connection import ConnectionRef, Dns, Status
-from tests.fakes.autopilot import FakeAutopilot
+from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, FakeAutopilot
 from tests.fakes.calls import Crash
 from tests.fakes.clock import DAY
 from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc, place_of
@@ -248,6 +248,75 @@ def test_what_keeps_another_vpc_from_the_names_is_told_once_whenever_it_arises(
     (told,) = autopilot.topic.mails
     assert told.subject.startswith("[Autopilot] READY")
     assert f"{spoke.vpc_id} is not served: its owner tags it autopilot:names-from={CONSUMER}" in told.text
+
+
+def test_a_name_that_awss_private_dns_has_in_the_endpoints_vpc_is_told_for_the_others(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    spoke = autopilot.aws.new_vpc(CONSUMER)
+    ref = autopilot.connected(vpc, autopilot.aws.native_service(API), also_vpcs=spoke.vpc_id)
+    for _ in range(2):
+        autopilot.settle(ref)
+        autopilot.clock.advance(SECONDS_TO_AVAILABLE)
+
+    assert autopilot.row(ref).status is Status.READY
+    (told,) = autopilot.row(ref).dns.unserved
+    assert f"{spoke.vpc_id} is not served with {API}" in told
+
+
+def test_a_name_that_the_consumers_own_zone_has_is_told_for_the_others_until_they_have_that_zone(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    spoke = autopilot.aws.new_vpc(CONSUMER)
+    ref = autopilot.connected(vpc, also_vpcs=spoke.vpc_id)
+    own_zone = autopilot.aws.zone(vpc, api=target(autopilot, ref))
+
+    autopilot.settle(ref)
+    (told,) = autopilot.row(ref).dns.unserved
+    assert f"{spoke.vpc_id} is not served with {API}" in told
+
+    place = place_of(spoke)
+    autopilot.aws.route53(CONSUMER, "AssociateVPCWithHostedZone", HostedZoneId=own_zone, VPC=place)
+    autopilot.settle(ref)
+    assert autopilot.row(ref).dns.unserved == ()
+
+
+def test_a_zone_of_ours_without_the_name_does_not_hide_that_another_vpc_lacks_it(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    spoke = autopilot.aws.new_vpc(CONSUMER)
+    native = autopilot.connected(vpc, autopilot.aws.native_service(API), also_vpcs=spoke.vpc_id)
+    for _ in range(2):
+        autopilot.settle(native)
+        autopilot.clock.advance(SECONDS_TO_AVAILABLE)
+    ledger = autopilot.aws.service(MANAGED | {"autopilot:records": "ledger"})
+    autopilot.settle(autopilot.connected(vpc, ledger, also_vpcs=spoke.vpc_id))
+
+    autopilot.settle(native)
+
+    assert autopilot.aws.zones_in(spoke) == {ZONE}
+    assert any(API in text for text in autopilot.row(native).dns.unserved)
+
+
+def test_another_vpc_keeps_the_name_when_awss_private_dns_takes_over_in_the_endpoints_own(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    spoke, service_id = autopilot.aws.new_vpc(CONSUMER), autopilot.aws.native_service(API)
+    autopilot.aws.tag(service_id, autopilot_dns=None)
+    ref = autopilot.connected(vpc, service_id, also_vpcs=spoke.vpc_id)
+    autopilot.settle(ref)
+
+    autopilot.aws.ec2(CONSUMER, "ModifyVpcEndpoint", VpcEndpointId=ref.endpoint_id, PrivateDnsEnabled=True)
+    for _ in range(2):
+        autopilot.clock.advance(DAY)
+        autopilot.settle(ref)
+
+    assert autopilot.row(ref).dns.value is Dns.CONSUMERS_OWN
+    assert autopilot.aws.resolves(spoke, API) == target(autopilot, ref)
+    assert autopilot.row(ref).dns.unserved == ()
+    autopilot.aws.delete(ref)
+    autopilot.run()
+    assert autopilot.aws.zones_in(spoke) == autopilot.aws.zones_in(vpc) == set()
 
 
 def test_a_word_of_the_tag_that_was_mended_is_told_no_longer(autopilot: FakeAutopilot, vpc: Vpc) -> None:

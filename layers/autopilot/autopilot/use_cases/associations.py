@@ -18,9 +18,13 @@ logger = Logger(child=True)
 
 @dataclass(slots=True)
 class Asked:
-    """What another VPC has of our zones, by name and id, and what it lacks; why it cannot have it, with the fix."""
+    """What another VPC has of our zones, by name and id, and what it lacks; why it cannot have it, with the fix.
+
+    in_vpc: all of its zones, None where its account does not let us ask.
+    """
 
     vpc: VpcRef
+    in_vpc: Sequence[ZoneInVpc] | None = None
     has: dict[str, str] = field(default_factory=dict)
     lacks: dict[str, str] = field(default_factory=dict)
     refusals: list[str] = field(default_factory=list)
@@ -43,7 +47,7 @@ class Associations:
         asked = Asked(vpc)
         with _refusing(asked.refusals, f"{vpc} is not served"):
             its_account = self.consumers.enter(vpc.account, vpc.region)
-            in_vpc = its_account.hosted_zones.of_vpc(vpc.vpc_id)
+            asked.in_vpc = in_vpc = its_account.hosted_zones.of_vpc(vpc.vpc_id)
             there = {zone.zone_id for zone in in_vpc}
             asked.has = {name: zone_id for name, zone_id in ours.items() if zone_id in there}
             lacking = ours.items() - asked.has.items()

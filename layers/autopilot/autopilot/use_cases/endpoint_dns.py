@@ -21,7 +21,7 @@ from autopilot.domain.tls import tls_warnings
 from autopilot.domain.wake_up import SeenBy, WakeUp
 from autopilot.use_cases.consumer_zones import Claim, ConsumerZones, Intent, ZoneOutcome
 from autopilot.use_cases.dns_look import DnsLook, Reached
-from autopilot.use_cases.other_vpcs import OtherVpcs, Served
+from autopilot.use_cases.other_vpcs import OtherVpcs, Served, ToServe
 from autopilot.use_cases.ports import ConsumerAccount, EndpointServices, Ledger, PublicDns, Queue
 from autopilot.use_cases.service_names import ServiceNames
 
@@ -168,12 +168,18 @@ class EndpointDns:
         look = self._write_down(look, endpoint, intents, targets)
         outcomes = {intent.claim.zone_name: zones.apply(intent) for intent in intents}
         pending = self._pending(look, consumer, outcomes.values())
+        own = {name for one in outcomes.values() for name in one.own}
+        written = {name for one in outcomes.values() for name in one.written}
+        zoned = written | {name.fqdn for name in names} - own
+        elsewhere = [pair for pair in _as_pairs(facts["names"]) if pair[0] not in zoned]
         old = self._our_zones(look, consumer, [zone for zone in known.zones if zone not in outcomes])
         served = Served()
         if self.mode is Mode.ENFORCE:
             ours = [(name, one.zone_id) for name, one in outcomes.items() if one.zone_id]
-            look, served = self.other_vpcs.serve(look, consumer, endpoint, ours, _named(old))
+            there = ToServe(ours, _named(old), in_vpc, elsewhere)
+            look, served = self.other_vpcs.serve(look, consumer, endpoint, there)
         lacking = {name.fqdn for name in names if name.zone in served.lacking}
+        lacking |= {name for name, _ in elsewhere if served.partly}
         moving = _moving(fqdns, outcomes.values(), bool(pending)) | lacking
         done, behind = self._clear(look, consumer, old, kept | moving, written=self._written(look))
         if self.mode is Mode.OBSERVE:
@@ -182,7 +188,6 @@ class EndpointDns:
         if due:
             self._wake_waiting(look)
         stay = tuple(pair for pair in known.records if pair[0] in kept)
-        written = {name for one in outcomes.values() for name in one.written}
         facts |= {
             "releasing": (),
             "zones": tuple(sorted({*behind, *(name for name, one in outcomes.items() if one.zone_id)})),
@@ -191,7 +196,6 @@ class EndpointDns:
             "leaving": tuple(moment for moment in leaving if moment.what in kept),
         }
         facts |= {"also_vpcs": served.wholly, "associating": served.partly, "unserved": tuple(served.problems)}
-        own = {name for one in outcomes.values() for name in one.own}
         is_consumers_own = bool(targets) and all(name.fqdn in own for name in names)
         return look, self._reached(look, list(outcomes.values()), pending, facts, is_consumers_own=is_consumers_own)
 

@@ -6,12 +6,38 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autopilot.domain.endpoint import Endpoint, VpcRef
-from autopilot.use_cases.associations import Associations
+from autopilot.domain.shadowing import ZoneInVpc, zone_that_answers
+from autopilot.use_cases.associations import Asked, Associations
 from autopilot.use_cases.dns_look import DnsLook
 from autopilot.use_cases.ports import ConsumerAccount, ConsumerAccounts, Ledger
 
 # A zone of ours: its name and its id.
 type OurZone = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ToServe:
+    """What there is in the endpoint's own VPC for others.
+
+    ours: our zones that its names are in. old: those that names move out of or leave, as far as they stand. in_vpc: all
+    that the VPC had before. elsewhere: the names that the consumer's own zone or AWS's private DNS answers there, each
+    with the zone that it is declared in.
+    """
+
+    ours: Sequence[OurZone]
+    old: Sequence[OurZone]
+    in_vpc: Sequence[ZoneInVpc]
+    elsewhere: Sequence[tuple[str, str]]
+
+    def answers_elsewhere(self, name: str, declared: str, zone: ZoneInVpc) -> bool:
+        """Whether a zone of another VPC is one that answers for such a name, as far as can be told without its records:
+        the very one that does here, or one of its own."""
+        answering = zone_that_answers(name, self.in_vpc)
+        if zone.zone_id in {one.zone_id for one in self.in_vpc}:
+            return zone.zone_id == (answering and answering.zone_id) or zone.zone_id in {
+                zone_id for _, zone_id in self.old
+            }
+        return zone.name in (declared, answering and answering.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +59,13 @@ class OtherVpcs:
     ledger: Ledger
 
     def serve(
-        self,
-        look: DnsLook,
-        consumer: ConsumerAccount,
-        endpoint: Endpoint,
-        ours: Sequence[OurZone],
-        old: Sequence[OurZone],
+        self, look: DnsLook, consumer: ConsumerAccount, endpoint: Endpoint, there: ToServe
     ) -> tuple[DnsLook, Served]:
         """Associate our zones with the VPCs that the tag names, and take them off those that it names no longer.
 
-        old: those that names move out of or leave, as far as they stand. Raises AwsCallFailed.
+        Raises AwsCallFailed.
         """
+        ours = there.ours
         refs, unreadable = endpoint.also_vpcs(look.owner)
         maybe, unclean = _refs(look, look.known.dns.maybe_served), _refs(look, look.known.dns.associating)
         problems = [
@@ -61,8 +83,8 @@ class OtherVpcs:
             associations.add(one)
         wholly = {one.vpc for one in asked if one.has and not one.refusals}
         partly = {one.vpc for one in asked if one.vpc not in wholly and (one.has or one.vpc in maybe)}
-        problems += [text for one in asked for text in one.refusals]
-        refused = self._take_off(look, associations, [*ours, *old], maybe - set(refs))
+        problems += [text for one in asked for text in (*one.refusals, *_left_out(one, endpoint, there))]
+        refused = self._take_off(look, associations, [*ours, *there.old], maybe - set(refs))
         problems += [text for one in refused.values() for text in one]
         return look, Served(_texts(wholly), _texts(partly | refused.keys()), problems, frozenset(lacking))
 
@@ -97,6 +119,23 @@ class OtherVpcs:
 
     def _associations(self, look: DnsLook, consumer: ConsumerAccount) -> Associations:
         return Associations(self.consumers, consumer.hosted_zones, look.owner)
+
+
+def _left_out(asked: Asked, endpoint: Endpoint, there: ToServe) -> Sequence[str]:
+    """The names that a VPC cannot have from us, as no zone of ours has them."""
+    in_vpc = asked.in_vpc or ()
+    lacks = sorted(
+        name
+        for name, declared in there.elsewhere
+        if not any(there.answers_elsewhere(name, declared, zone) for zone in in_vpc)
+    )
+    if asked.in_vpc is None or not lacks:
+        return ()
+    return [
+        f"{asked.vpc} is not served with {', '.join(lacks)}: the consumer's own zone or AWS's private DNS answers that "
+        f"in {endpoint.vpc_id}, so that Autopilot has no zone for other VPCs; associate the consumer's own one with "
+        f"{asked.vpc.vpc_id}, or make an endpoint there"
+    ]
 
 
 def _refs(look: DnsLook, texts: Iterable[str]) -> set[VpcRef]:
