@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
 from autopilot.domain.connection import ConnectionRef, Dns, Status
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, FakeAutopilot
-from tests.fakes.calls import Crash
+from tests.fakes.calls import Crash, Fault
 from tests.fakes.clock import DAY
 from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc, place_of
 from tests.unit.served_names import API, LEDGER, our_zone, target
@@ -352,6 +353,39 @@ def test_a_vpc_that_does_not_exist_keeps_neither_the_endpoint_nor_its_other_vpcs
     assert autopilot.settle(ref) is Dns.PRESENT
     assert any("vpc-0123456789abcdef0 is not served" in check for check in autopilot.row(ref).dns.unserved)
     assert autopilot.aws.resolves(spoke, API) == target(autopilot, ref)
+
+
+@pytest.mark.parametrize(
+    ("goes", "fault"),
+    [
+        (False, Fault("ExpiredToken", "ListHostedZonesByVPC", passing=1)),
+        (True, Fault("ExpiredToken", "DisassociateVPCFromHostedZone")),
+    ],
+)
+def test_a_session_in_another_vpcs_account_that_is_no_longer_good_is_begun_anew(goes: bool, fault: Fault) -> None:
+    autopilot = FakeAutopilot()
+    ref = serving(autopilot)
+    spoke = autopilot.network.vpcs[1]
+    if goes:
+        autopilot.settle(ref)
+        autopilot.aws.ec2(CONSUMER, "DeleteTags", Resources=[ref.endpoint_id], Tags=[{"Key": "autopilot:also-vpcs"}])
+    autopilot.consumers.enter(STRANGER, REGION)
+    autopilot.calls.made.clear()
+    autopilot.calls.faults.append(replace(fault))
+
+    assert autopilot.settle(ref) is Dns.PRESENT
+    assert autopilot.calls.made.count("AssumeRole") == (1 if goes else 2), "and for the endpoint's own account"
+    assert autopilot.aws.zones_in(spoke) == (set() if goes else {ZONE})
+
+
+def test_an_account_where_no_session_is_good_keeps_no_endpoint_waiting() -> None:
+    autopilot = FakeAutopilot()
+    ref = serving(autopilot)
+    spoke = autopilot.network.vpcs[1]
+    autopilot.calls.refused[spoke.vpc_id] = "InvalidClientTokenId"
+
+    assert autopilot.settle(ref) is Dns.PRESENT
+    assert any("InvalidClientTokenId" in text for text in autopilot.row(ref).dns.unserved)
 
 
 @pytest.mark.parametrize("goes_after", range(calls_to_serve_others()))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from aws_lambda_powertools import Logger
 
@@ -45,45 +46,25 @@ class Associations:
     def ask(self, vpc: VpcRef, ours: Mapping[str, str], *, allows_shadowing: bool) -> Asked:
         """ours: our zones by name. Raises AwsCallFailed."""
         asked = Asked(vpc)
-        with _refusing(asked.refusals, f"{vpc} is not served"):
-            its_account = self.consumers.enter(vpc.account, vpc.region)
-            asked.in_vpc = in_vpc = its_account.hosted_zones.of_vpc(vpc.vpc_id)
-            there = {zone.zone_id for zone in in_vpc}
-            asked.has = {name: zone_id for name, zone_id in ours.items() if zone_id in there}
-            lacking = ours.items() - asked.has.items()
-            if lacking and self._is_foreign(vpc) and not its_account.consents(vpc.vpc_id, self.account):
-                asked.refusals.append(
-                    f"{vpc} is not served: its owner tags it {CONSENT_TAG}={self.account} to allow that"
-                )
-                return asked
-            for name, zone_id in sorted(lacking):
-                rival = zone_that_answers(name, in_vpc)
-                if rival and rival.name == name:
-                    asked.refusals.append(
-                        f"{vpc} is not served: it has a zone {rival} of that name; take that off the VPC"
-                    )
-                elif rival and not allows_shadowing and self._hides_names(zone_id, name, rival, its_account):
-                    asked.refusals.append(
-                        f"{vpc} is not served: it has the zone {rival}, whose names under {name} would be hidden; tag "
-                        "the service autopilot:allow-shadowing=true if they may be"
-                    )
-                else:
-                    asked.lacks[name] = zone_id
+        looking = partial(self._look_into, asked, ours, allows_shadowing=allows_shadowing)
+        self._through_role(vpc, f"{vpc} is not served", asked.refusals, looking)
         return asked
 
     def add(self, asked: Asked) -> None:
         """Associate what it lacks. Raises AwsCallFailed."""
         vpc = asked.vpc
-        with _refusing(asked.refusals, f"{vpc} is not served"):
-            hosted_zones = self._zones_of(vpc)
+
+        def associate(its_account: ConsumerAccount) -> None:
             for name, zone_id in asked.lacks.items():
                 with self._authorized(zone_id, vpc):
-                    is_done = hosted_zones.associate(zone_id, vpc.vpc_id)
+                    is_done = its_account.hosted_zones.associate(zone_id, vpc.vpc_id)
                 logger.info(f"associated zone {name} ({zone_id}) with {vpc}: {is_done}")
                 if is_done:
                     asked.has[name] = zone_id
                 else:
                     asked.refusals.append(f"{vpc} is not served: it got another zone {name} meanwhile")
+
+        self._through_role(vpc, f"{vpc} is not served", asked.refusals, associate)
 
     def withdraw(self, zone_ids: Iterable[str], vpc: VpcRef) -> None:
         """The authorizations that a run which died may have left behind. Raises AwsCallFailed."""
@@ -94,11 +75,36 @@ class Associations:
     def remove(self, zone_ids: Iterable[str], vpc: VpcRef) -> Sequence[str]:
         """Disassociate; sentences that say why not. Raises AwsCallFailed."""
         refusals: list[str] = []
-        with _refusing(refusals, f"{vpc} is still served"):
-            hosted_zones = self._zones_of(vpc)
+
+        def disassociate(its_account: ConsumerAccount) -> None:
             for zone_id in zone_ids:
-                hosted_zones.disassociate(zone_id, vpc.vpc_id)
+                its_account.hosted_zones.disassociate(zone_id, vpc.vpc_id)
+
+        self._through_role(vpc, f"{vpc} is still served", refusals, disassociate)
         return refusals
+
+    def _look_into(
+        self, asked: Asked, ours: Mapping[str, str], its_account: ConsumerAccount, *, allows_shadowing: bool
+    ) -> None:
+        vpc = asked.vpc
+        asked.in_vpc = in_vpc = its_account.hosted_zones.of_vpc(vpc.vpc_id)
+        there = {zone.zone_id for zone in in_vpc}
+        asked.has = {name: zone_id for name, zone_id in ours.items() if zone_id in there}
+        lacking = ours.items() - asked.has.items()
+        if lacking and self._is_foreign(vpc) and not its_account.consents(vpc.vpc_id, self.account):
+            asked.refusals.append(f"{vpc} is not served: its owner tags it {CONSENT_TAG}={self.account} to allow that")
+            return
+        for name, zone_id in sorted(lacking):
+            rival = zone_that_answers(name, in_vpc)
+            if rival and rival.name == name:
+                asked.refusals.append(f"{vpc} is not served: it has a zone {rival} of that name; take that off the VPC")
+            elif rival and not allows_shadowing and self._hides_names(zone_id, name, rival, its_account):
+                asked.refusals.append(
+                    f"{vpc} is not served: it has the zone {rival}, whose names under {name} would be hidden; tag "
+                    "the service autopilot:allow-shadowing=true if they may be"
+                )
+            else:
+                asked.lacks[name] = zone_id
 
     def _hides_names(self, zone_id: str, name: str, wider: ZoneInVpc, its_account: ConsumerAccount) -> bool:
         """Whether our zone would hide anything of the one that answers in the VPC for its names until then: another
@@ -111,8 +117,28 @@ class Associations:
             return True
         return bool(lost_names(name, self.hosted_zones.records(zone_id), wider_records))
 
-    def _zones_of(self, vpc: VpcRef) -> HostedZones:
-        return self.consumers.enter(vpc.account, vpc.region).hosted_zones
+    def _through_role(
+        self,
+        vpc: VpcRef,
+        what: str,
+        refusals: list[str],
+        act: Callable[[ConsumerAccount], None],
+        *,
+        is_anew: bool = False,
+    ) -> None:
+        """An account that does not let us is no failure of ours. A session that is no longer good is ended, once."""
+        try:
+            act(self.consumers.enter(vpc.account, vpc.region))
+        except NoConsumerRole as refusal:
+            refusals.append(f"{what}: {refusal}")
+        except AwsCallFailed as failure:
+            if failure.is_of_the_session and not is_anew:
+                self.consumers.leave(vpc.account, vpc.region)
+                self._through_role(vpc, what, refusals, act, is_anew=True)
+            elif failure.needs_a_person or failure.is_of_the_session:
+                refusals.append(f"{what}: {failure}")
+            else:
+                raise
 
     def _is_foreign(self, vpc: VpcRef) -> bool:
         return vpc.account != self.account
@@ -128,16 +154,3 @@ class Associations:
             yield
         finally:
             self.hosted_zones.withdraw_authorization(zone_id, vpc.vpc_id, vpc.region)
-
-
-@contextmanager
-def _refusing(refusals: list[str], what: str) -> Iterator[None]:
-    """An account that does not let us is no failure of ours."""
-    try:
-        yield
-    except NoConsumerRole as refusal:
-        refusals.append(f"{what}: {refusal}")
-    except AwsCallFailed as failure:
-        if not failure.needs_a_person:
-            raise
-        refusals.append(f"{what}: {failure}")
