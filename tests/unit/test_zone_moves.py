@@ -331,7 +331,35 @@ def test_another_vpc_resolves_at_each_call_while_a_zone_is_narrowed(
 
     assert set(answers) == {target(autopilot, ref)}
     assert autopilot.aws.zones_in(vpc) == ({API, ZONE} if is_needed else {API})
+    assert autopilot.aws.zones_in(spoke) == ({API, "example.com"} if has_wider else {API})
     assert autopilot.row(ref).dns.zones == (API,)
+
+
+@pytest.mark.parametrize("is_let", [True, False])
+def test_a_zone_that_others_still_need_serves_no_other_vpc_for_names_that_left(
+    autopilot: FakeAutopilot, vpc: Vpc, is_let: bool
+) -> None:
+    """is_let: the other VPC's account lets us take the zone off it at once."""
+    ref, spoke = served_too(autopilot, vpc)
+    other = autopilot.ready(vpc, service_with(autopilot, ZONE, "ledger"))
+    if not is_let:
+        autopilot.consumers.roles.discard(STRANGER)
+        autopilot.consumers.leave(STRANGER, REGION)
+
+    declare(autopilot, ref.service_id, "", "")
+    for _ in range(2):
+        looks(autopilot, vpc, API)
+        autopilot.clock.advance(DAY)
+
+    assert autopilot.aws.resolves(vpc, LEDGER) == target(autopilot, other)
+    assert not autopilot.aws.resolves(vpc, API)
+    assert autopilot.aws.zones_in(spoke) == (set() if is_let else {ZONE})
+    assert autopilot.row(ref).status is (Status.CONNECTED if is_let else Status.DNS_BLOCKED)
+    autopilot.consumers.roles.add(STRANGER)
+    looks(autopilot, vpc, API)
+    assert autopilot.aws.zones_in(spoke) == set()
+    assert autopilot.row(ref).status is Status.CONNECTED
+    assert autopilot.row(ref).dns.maybe_served == ()
 
 
 def test_while_another_vpc_cannot_have_the_narrower_zone_the_name_stays_in_the_wide_one(

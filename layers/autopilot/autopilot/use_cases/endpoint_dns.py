@@ -187,6 +187,9 @@ class EndpointDns:
             return look, self._observed(look, [*would, *done])
         if due:
             self._wake_waiting(look)
+        let_go = self._let_others_go(look, consumer, [zone for zone in old if zone not in behind])
+        if let_go.partly:
+            behind = tuple(old)
         stay = tuple(pair for pair in known.records if pair[0] in kept)
         facts |= {
             "releasing": (),
@@ -195,9 +198,18 @@ class EndpointDns:
             "records": (*targets, *stay),
             "leaving": tuple(moment for moment in leaving if moment.what in kept),
         }
-        facts |= {"also_vpcs": served.wholly, "associating": served.partly, "unserved": tuple(served.problems)}
+        partly = {*(served.partly if facts["zones"] else ()), *let_go.partly}
+        facts |= {
+            "also_vpcs": tuple(vpc for vpc in served.wholly if vpc not in partly),
+            "associating": tuple(sorted(partly)),
+            "unserved": (*served.problems, *let_go.problems),
+        }
         is_consumers_own = bool(targets) and all(name.fqdn in own for name in names)
-        return look, self._reached(look, list(outcomes.values()), pending, facts, is_consumers_own=is_consumers_own)
+        reached = list(outcomes.values())
+        if not facts["names"]:
+            # Nobody looks again at an endpoint without names, unless it waits for a person.
+            reached.append(ZoneOutcome(blocked=list(let_go.problems)))
+        return look, self._reached(look, reached, pending, facts, is_consumers_own=is_consumers_own)
 
     def _write_down(
         self, look: DnsLook, endpoint: Endpoint, intents: Iterable[Intent], targets: Iterable[tuple[str, str]]
@@ -350,10 +362,17 @@ class EndpointDns:
         done, behind = self._clear(look, consumer, self._our_zones(look, consumer, zone_names), written=written)
         if not known.maybe_served or known.vpc_id is None or self.mode is Mode.OBSERVE:
             return done, behind, ()
-        ours = self._zones(look, consumer).of(zone_names, known.vpc_id, known.zones)
-        served = self.other_vpcs.let_go(look, consumer, _named(ours))
+        served = self._let_others_go(look, consumer, zone_names)
         let_go = [f"no longer serves {vpc}" for vpc in known.maybe_served if vpc not in served.partly]
         return [*done, *let_go, *served.problems], behind, served.partly
+
+    def _let_others_go(self, look: DnsLook, consumer: ConsumerAccount, zone_names: Sequence[str]) -> Served:
+        """Take those of our zones of these names that still stand off the other VPCs."""
+        known = look.known.dns
+        if not known.maybe_served or not zone_names:
+            return Served()
+        ours = self._zones(look, consumer).of(zone_names, known.vpc_id, known.zones)
+        return self.other_vpcs.let_go(look, consumer, _named(ours))
 
     # Zones, and who else wants their names
 
