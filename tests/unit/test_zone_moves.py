@@ -362,14 +362,18 @@ def test_a_zone_that_others_still_need_serves_no_other_vpc_for_names_that_left(
     assert autopilot.row(ref).dns.maybe_served == ()
 
 
+@pytest.mark.parametrize("stays", [True, False])
 def test_while_another_vpc_cannot_have_the_narrower_zone_the_name_stays_in_the_wide_one(
-    autopilot: FakeAutopilot, vpc: Vpc
+    autopilot: FakeAutopilot, vpc: Vpc, stays: bool
 ) -> None:
+    """stays: the wide one is declared for another name as well."""
     ref, spoke = served_too(autopilot, vpc)
     autopilot.consumers.roles.discard(STRANGER)
     autopilot.consumers.leave(STRANGER, REGION)
 
     declare(autopilot, ref.service_id, API, "@")
+    if stays:
+        declare(autopilot, ref.service_id, ZONE, "ledger", suffix="-2")
     looks(autopilot, vpc, API)
 
     assert autopilot.row(ref).status is Status.READY
@@ -379,8 +383,9 @@ def test_while_another_vpc_cannot_have_the_narrower_zone_the_name_stays_in_the_w
     for _ in range(2):
         autopilot.clock.advance(DAY)
         looks(autopilot, vpc, API)
-    assert autopilot.aws.zones_in(vpc) == autopilot.aws.zones_in(spoke) == {API}
+    assert autopilot.aws.zones_in(vpc) == autopilot.aws.zones_in(spoke) == ({API, ZONE} if stays else {API})
     assert autopilot.aws.resolves(spoke, API) == target(autopilot, ref)
+    assert API not in (names_in(autopilot, ZONE) if stays else ())
 
 
 def test_a_narrower_zone_of_ours_that_hides_nothing_of_a_wider_one_serves_the_same_vpc(
