@@ -149,6 +149,7 @@ def test_a_row_reads_back_as_it_was_written(ledger: Ledger, clock: Clock) -> Non
         regional_name="vpce-0e1f2a3b4c5d6e701-abcd1234.example",
         regional_zone_id="Z273ZU8SZ5RJPC",
         is_native=True,
+        declared="0123456789ab",
     )
     written = ledger.record_dns(ledger.record_acceptance(UNSEEN, acceptance), dns.would_become("would do more"))
 

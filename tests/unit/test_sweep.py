@@ -13,7 +13,8 @@ from autopilot.domain.organization import OrganizationalUnit, Owner
 from autopilot.domain.wake_up import SeenBy
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, FakeAutopilot, event
 from tests.fakes.calls import Crash
-from tests.fakes.landscape import CONSUMER, MANAGED, REGION, STRANGER, ZONE, Vpc
+from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc
+from tests.unit.served_names import target
 
 SWEPT = SeenBy.SWEEP
 UNIT = "ou-ab12-11111111"
@@ -190,6 +191,73 @@ def test_a_missing_role_is_tried_again_with_growing_pauses(autopilot: FakeAutopi
             tried.append(sweeps)
 
     assert tried == [1, 2, 4, 8, 16, 32, 64, 128, 256]
+
+
+WHOLE_DOMAIN = {"autopilot:zone": "example.com"}
+MENDED = {
+    "another zone": (WHOLE_DOMAIN, {"autopilot:zone": ZONE}),
+    "it may shadow": (WHOLE_DOMAIN, {"autopilot:allow-shadowing": "true"}),
+    "AWS's own private DNS": (WHOLE_DOMAIN, {"autopilot:dns": "native"}),
+    "a name beside the blocked one": ({}, {"autopilot:zone-2": "other.example.net", "autopilot:records-2": "api"}),
+}
+
+
+@pytest.mark.parametrize(("tags", "mend"), MENDED.values(), ids=MENDED)
+def test_what_the_provider_mends_in_the_tags_is_tried_by_the_next_sweep_and_then_with_pauses_again(
+    autopilot: FakeAutopilot, vpc: Vpc, tags: dict[str, str], mend: dict[str, str]
+) -> None:
+    def declare(**declared: str) -> None:
+        tagged = [{"Key": key, "Value": value} for key, value in declared.items()]
+        autopilot.aws.ec2(PROVIDER, "CreateTags", Resources=[service_id], Tags=tagged)
+
+    def tried(sweeps: int) -> int:
+        woken = []
+        for _ in range(sweeps):
+            autopilot.clock.advance(INTERVAL_SECONDS)
+            autopilot.sweep()
+            for wake_up in autopilot.dns_queue.take():
+                woken.append(wake_up)
+                autopilot.settle(ref)
+        return len(woken)
+
+    service_id = autopilot.aws.native_service("api.example.com")
+    autopilot.aws.tag(service_id, autopilot_dns=None)
+    declare(**tags)
+    if not tags:
+        autopilot.aws.zone(vpc)
+    ref = autopilot.connected(vpc, service_id)
+    assert autopilot.settle(ref) is Dns.BLOCKED
+    tried(300)
+    assert tried(12) == 0
+
+    declare(**mend)
+    autopilot.clock.advance(INTERVAL_SECONDS)
+    autopilot.sweep()
+    for wake_up in autopilot.dns_queue.take():
+        autopilot.converge(wake_up)
+        autopilot.settle(ref)
+
+    if tags:
+        assert autopilot.row(ref).status is Status.READY
+    else:
+        assert autopilot.aws.resolves(vpc, "api.other.example.net") == target(autopilot, ref)
+        assert tried(12) == 0
+
+
+def test_what_the_provider_declares_otherwise_is_what_a_consumer_without_a_role_is_told_to_make(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    autopilot.consumers.roles.clear()
+    ref = autopilot.connected(vpc)
+    autopilot.converge(ref)
+    for _ in range(300):
+        autopilot.clock.advance(INTERVAL_SECONDS)
+        run_all(autopilot)
+    autopilot.aws.tag(ref.service_id, autopilot_records="ledger")
+    autopilot.clock.advance(INTERVAL_SECONDS)
+    run_all(autopilot)
+
+    assert autopilot.row(ref).dns.names == ((f"ledger.{ZONE}", ZONE),)
 
 
 @pytest.mark.parametrize("end", ["rejected", "deleted"])

@@ -96,6 +96,7 @@ def _row(item: Mapping[str, Any]) -> LedgerRow:
             regional_name=dns.get("regional_name", ""),
             regional_zone_id=dns.get("regional_zone_id", ""),
             is_native=dns.get("is_native", False),
+            declared=dns.get("declared", ""),
         ),
         version=int(fields["version"]),
         written_at=datetime.fromisoformat(fields["written_at"]),

@@ -272,7 +272,8 @@ class DnsFacet:
     change_ids: the Route 53 changes not yet seen INSYNC. reason: a sentence. checks: sentences about the path to the
     endpoint, each with its fix. checked_at: when the account was last looked into. regional_name, regional_zone_id:
     the endpoint's own DNS entry, where only the provider's list told it. is_native: AWS's own private DNS is to be
-    switched on instead of making zones.
+    switched on instead of making zones. declared: what the service declared when a person was last waited for, as its
+    `declaration` puts it.
     """
 
     value: Dns = Dns.NONE
@@ -296,6 +297,7 @@ class DnsFacet:
     regional_name: str = ""
     regional_zone_id: str = ""
     is_native: bool = False
+    declared: str = ""
 
     @property
     def since(self) -> datetime | None:

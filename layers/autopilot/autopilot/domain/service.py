@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from autopilot.domain.names import MalformedName, Name, parse_names, placed
@@ -98,6 +99,11 @@ class EndpointService:
         return EndpointService(
             service_id, "", acceptance_required=True, managed=True, title=title or service_id, exists=False
         )
+
+    def declaration(self, names: Iterable[Name]) -> str:
+        """A digest of whatever decides which names are written, and how. names: all of them, also of certificates."""
+        declared = (sorted(names), self.is_native, self.private_dns_name, self.allows_shadowing)
+        return hashlib.sha256(repr(declared).encode()).hexdigest()[:12]
 
     @property
     def declares_names(self) -> bool:

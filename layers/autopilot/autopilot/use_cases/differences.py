@@ -67,7 +67,9 @@ class Differences:
             case _:
                 return True
 
-    def ask_for_dns(self, names: frozenset[Name] | None, connection: Connection, row: LedgerRow) -> bool:
+    def ask_for_dns(
+        self, service: EndpointService, names: frozenset[Name] | None, connection: Connection, row: LedgerRow
+    ) -> bool:
         """names: what the service declares, or None while that cannot be read."""
         if self.mode is Mode.OBSERVE and row.dns.would:
             return False
@@ -89,7 +91,8 @@ class Differences:
             case Dns.UNDECLARED:
                 return bool(names)
             case Dns.NO_ROLE | Dns.BLOCKED:
-                return self._is_due_again(row)
+                is_changed = names is not None and service.declaration(names) != row.dns.declared
+                return is_changed or self._is_due_again(row)
             case Dns.NONE | Dns.WAITING | Dns.BEHIND | Dns.ABSENT:
                 return True
 

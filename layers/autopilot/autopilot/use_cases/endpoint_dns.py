@@ -105,7 +105,11 @@ class EndpointDns:
         if self.mode is Mode.OBSERVE:
             return self._observed(look, [reason])
         now = self.clock()
-        return look.known.dns.became(value, now, reason=reason, **{"checked_at": now, "change_ids": (), **facts})
+        facts = {"checked_at": now, "change_ids": (), **facts}
+        if value in (Dns.NO_ROLE, Dns.BLOCKED):
+            # Whatever the provider changes may be what was waited for.
+            facts["declared"] = look.service.declaration(self.names(look.service))
+        return look.known.dns.became(value, now, reason=reason, **facts)
 
     # Presence
 

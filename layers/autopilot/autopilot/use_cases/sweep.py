@@ -150,7 +150,7 @@ class Sweep:
             elif row and stands(connection.state) and service.acceptance_required and review:
                 hinging += [row] if review.hinges_on_units(row) else []
             # Whatever is to be decided: a connection may ask for that at every sweep, and its names must not wait.
-            if row and self.differences.ask_for_dns(names, connection, row):
+            if row and self.differences.ask_for_dns(service, names, connection, row):
                 finding.to_converge.append(WakeUp.about(connection, SeenBy.SWEEP))
             if row and connection.state is AwsState.AVAILABLE and self._loses_names(service, names, row):
                 finding.leaving.append(row)
