@@ -293,6 +293,19 @@ def test_a_name_moves_to_its_next_holder_as_soon_as_it_is_free(autopilot: FakeAu
     assert autopilot.aws.resolves(vpc, API) == target(autopilot, green)
 
 
+def test_an_endpoint_whose_vpc_was_never_known_wakes_nobody_when_it_goes(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    """The account may have thousands that wait, in other VPCs."""
+    autopilot.ready(vpc)
+    waiting, early = autopilot.connected(vpc), autopilot.aws.endpoint(autopilot.aws.service(), vpc)
+    autopilot.settle(waiting)
+    autopilot.decide(event(early))
+    autopilot.aws.delete(early)
+    autopilot.dns_queue.take()
+
+    assert autopilot.converge(early) is Dns.ABSENT
+    assert autopilot.dns_queue.take() == []
+
+
 def test_a_record_of_an_endpoint_that_is_gone_is_taken_over(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     service_id = autopilot.aws.service()
     first = autopilot.ready(vpc, service_id)

@@ -91,8 +91,9 @@ class EndpointDns:
             return self._observed(look, done)
         if not done and known.value is Dns.ABSENT:
             return known
-        # Also where nothing is left to remove: a run may have died just after it removed the name.
-        self._wake_waiting(look)
+        # Also where nothing is left to remove: a run may have died just after it removed the name, with the VPC known.
+        if done or known.vpc_id:
+            self._wake_waiting(look)
         what = ", ".join(done) or "there was no DNS of ours to remove"
         value = Dns.BEHIND if still_served else Dns.ABSENT
         return self.facet(look, value, f"the endpoint is {look.gone.state}; {what}", also_vpcs=still_served, **_LET_GO)
