@@ -874,14 +874,16 @@ def test_wherever_a_run_dies_while_it_hands_a_name_on_the_next_ones_finish(dies_
 # Another Region
 
 
-def test_an_endpoint_in_another_region_gets_its_names_there(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+THERE = Caller(CONSUMER, "us-east-1")
+
+
+def connected_there(autopilot: FakeAutopilot, vpc: Vpc, service_id: str) -> ConnectionRef:
     """The service is in our Region; the endpoint, its VPC and the zone's association are in the consumer's."""
-    service_id, there = autopilot.aws.service(), Caller(CONSUMER, "us-east-1")
     autopilot.aws.ec2(
-        PROVIDER, "ModifyVpcEndpointServiceConfiguration", ServiceId=service_id, AddSupportedRegions=[there.region]
+        PROVIDER, "ModifyVpcEndpointServiceConfiguration", ServiceId=service_id, AddSupportedRegions=[THERE.region]
     )
     made = autopilot.aws.privatelink.call(
-        there,
+        THERE,
         "CreateVpcEndpoint",
         {
             "ServiceName": f"com.amazonaws.vpce.{REGION}.{service_id}",
@@ -892,18 +894,41 @@ def test_an_endpoint_in_another_region_gets_its_names_there(autopilot: FakeAutop
         },
     )
     ref = ConnectionRef(service_id, made["VpcEndpoint"]["VpcEndpointId"])
-    autopilot.decide(replace(event(ref), region=there.region))
+    autopilot.decide(replace(event(ref), region=THERE.region))
     autopilot.clock.advance(90)
+    return ref
+
+
+def test_an_endpoint_in_another_region_gets_its_names_there(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = connected_there(autopilot, vpc, autopilot.aws.service())
 
     assert autopilot.settle(ref) is Dns.PRESENT
-    assert autopilot.row(ref).connection.region == there.region
-    leads_to = autopilot.aws.hosted_zones.resolve(CONSUMER, there.region, vpc.vpc_id, API)
+    assert autopilot.row(ref).connection.region == THERE.region
+    leads_to = autopilot.aws.hosted_zones.resolve(CONSUMER, THERE.region, vpc.vpc_id, API)
     assert leads_to.target.startswith(ref.endpoint_id)
     assert any("PrivateLink crosses Regions" in check for check in autopilot.row(ref).dns.checks)
 
-    autopilot.aws.privatelink.call(there, "DeleteVpcEndpoints", {"VpcEndpointIds": [ref.endpoint_id]})
+    autopilot.aws.privatelink.call(THERE, "DeleteVpcEndpoints", {"VpcEndpointIds": [ref.endpoint_id]})
     assert autopilot.converge(ref) is Dns.ABSENT
-    assert autopilot.aws.hosted_zones.names_in(CONSUMER, there.region, vpc.vpc_id) == set()
+    assert autopilot.aws.hosted_zones.names_in(CONSUMER, THERE.region, vpc.vpc_id) == set()
+
+
+def test_a_name_that_the_consumer_sends_to_its_endpoint_in_another_region_is_not_taken_back(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    """Only that Region knows the endpoint."""
+    ref = autopilot.ready(vpc)
+    zone_id = our_zone(autopilot)
+    other = connected_there(autopilot, autopilot.aws.new_vpc(CONSUMER), ref.service_id)
+    autopilot.settle(other)
+    made = autopilot.aws.privatelink.call(THERE, "DescribeVpcEndpoints", {"VpcEndpointIds": [other.endpoint_id]})
+    elsewhere = made["VpcEndpoints"][0]["DnsEntries"][0]["DnsName"]
+    autopilot.aws.write(CONSUMER, zone_id, API, elsewhere, "UPSERT")
+    autopilot.clock.advance(DAY)
+    autopilot.run()
+
+    assert autopilot.aws.resolves(vpc, API) == elsewhere
+    assert autopilot.row(ref).status is Status.DNS_BLOCKED
 
 
 # Whatever Route 53 refuses

@@ -415,8 +415,10 @@ class EndpointDns:
         def holder_of(endpoint_id: str) -> Holder:
             ref = self.ledger.find(endpoint_id)
             row = self.ledger.rows([ref]).get(ref) if ref else None
-            if row and (row.connection.state.asks_for_no_dns or row.connection.owner != look.owner):
-                return Holder.GONE if row.connection.state.asks_for_no_dns else Holder.LIVE
+            if row and row.connection.state.asks_for_no_dns:
+                return Holder.GONE
+            if row and (row.connection.owner, row.connection.region) != (look.owner, look.known.connection.region):
+                return Holder.LIVE
             # What the ledger knows may be of a service that nobody looks at any more. Where it knows nothing, it was
             # lost, or somebody wrote the record, to another account's endpoint perhaps.
             endpoint = consumer.endpoint(endpoint_id)
