@@ -276,6 +276,22 @@ def test_a_name_that_was_sent_to_another_accounts_endpoint_by_hand_is_not_taken_
 
 
 @pytest.mark.parametrize("goes", [True, False])
+def test_who_wants_a_name_whose_holders_row_nobody_can_read_is_told_and_never_takes_it_over_unseen(
+    autopilot: FakeAutopilot, vpc: Vpc, goes: bool
+) -> None:
+    holder, waiting = autopilot.ready(vpc), autopilot.connected(vpc)
+    held = target(autopilot, holder)
+    autopilot.ledger.unreadable.add(holder)
+    if goes:
+        autopilot.aws.delete(holder)
+        autopilot.clock.advance(DAY)
+
+    assert autopilot.settle(waiting) is Dns.BLOCKED
+    assert autopilot.row(waiting).status is Status.DNS_BLOCKED
+    assert autopilot.aws.resolves(vpc, API) == held
+
+
+@pytest.mark.parametrize("goes", [True, False])
 def test_a_name_that_an_endpoint_of_a_service_out_of_our_hands_holds_is_free_once_that_endpoint_is_gone(
     autopilot: FakeAutopilot, vpc: Vpc, goes: bool
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,7 +13,7 @@ from aws_lambda_powertools import Logger
 from autopilot.domain.connection import AwsState, Dns, DnsFacet, LedgerRow, Moment
 from autopilot.domain.dns_plan import Autopilot, Holder, HostedZone, NoRegionalName, Record, wanted_records
 from autopilot.domain.endpoint import DNS_TAG, Endpoint
-from autopilot.domain.failures import AwsCallFailed
+from autopilot.domain.failures import AwsCallFailed, UnreadableRow
 from autopilot.domain.listener import LoadBalancer
 from autopilot.domain.mode import Mode
 from autopilot.domain.names import Name, covers, is_within, placed
@@ -413,14 +414,15 @@ class EndpointDns:
 
     def _zones(self, look: DnsLook, consumer: ConsumerAccount) -> ConsumerZones:
         def holder_of(endpoint_id: str) -> Holder:
-            ref = self.ledger.find(endpoint_id)
-            row = self.ledger.rows([ref]).get(ref) if ref else None
+            ref, row = self.ledger.find(endpoint_id), None
+            with suppress(UnreadableRow):
+                row = self.ledger.rows([ref]).get(ref) if ref else None
             if row and row.connection.state.asks_for_no_dns:
                 return Holder.GONE
             if row and (row.connection.owner, row.connection.region) != (look.owner, look.known.connection.region):
                 return Holder.LIVE
             # What the ledger knows may be of a service that nobody looks at any more. Where it knows nothing, it was
-            # lost, or somebody wrote the record, to another account's endpoint perhaps.
+            # lost, or nobody can read it, or somebody wrote the record, to another account's endpoint perhaps.
             endpoint = consumer.endpoint(endpoint_id)
             if endpoint is None:
                 return Holder.GONE if row else Holder.STRANGER
