@@ -78,6 +78,15 @@ class Subject:
             ExpressionAttributeValues={":later": {"S": "of-a-later-version"}},
         )
 
+    def forget_revisions(self, ref: ConnectionRef) -> None:
+        """As a row is that was written before facets had revisions."""
+        if isinstance(self.ledger, FakeLedger):
+            self.ledger.forget_revisions(ref)
+            return
+        self.dynamodb.update_item(
+            TableName=real.LEDGER, Key=key_of(ref), UpdateExpression="REMOVE acceptance_revision, dns_revision"
+        )
+
     def allow_disruptions(self, allowed: int) -> None:
         """As a person does."""
         if isinstance(self.ledger, FakeLedger):
@@ -155,7 +164,7 @@ def test_a_row_reads_back_as_it_was_written(ledger: Ledger, clock: Clock) -> Non
 
     assert ledger.rows([REF]) == {REF: written}
     expected = replace(UNSEEN, acceptance=acceptance, dns=dns.would_become("would do more"), version=2)
-    assert written == replace(expected, written_at=clock())
+    assert written == replace(expected, acceptance_revision=1, dns_revision=1, written_at=clock())
 
 
 def test_the_rows_of_an_account_are_found_by_their_vpc_too(ledger: Ledger, clock: Clock) -> None:
@@ -201,6 +210,44 @@ def test_of_two_runs_of_one_writer_the_second_must_look_again(ledger: Ledger, cl
 
     row = ledger.rows([REF])[REF]
     assert (row.acceptance, row.dns.value, row.version) == (accepting, Dns.WAITING, 3)
+
+
+def test_a_write_over_a_newer_one_of_the_same_value_is_refused_too(ledger: Ledger, clock: Clock) -> None:
+    read = ledger.record_acceptance(UNSEEN, held(clock))
+    read = ledger.record_dns(read, DnsFacet().became(Dns.PRESENT, clock()))
+    newer = ledger.record_dns(read, replace(read.dns, also_vpcs=("vpc-0123456789abcdef0",)))
+    newer = ledger.record_acceptance(newer, held(clock, "held: for another reason"))
+
+    with pytest.raises(LedgerChangedMeanwhile):
+        ledger.record_dns(read, read.dns)
+    with pytest.raises(LedgerChangedMeanwhile):
+        ledger.record_acceptance(read, read.acceptance)
+
+    assert ledger.rows([REF]) == {REF: newer}
+    assert ledger.record_dns(newer, read.dns).dns_revision == 3
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+def test_a_row_from_before_facets_had_revisions_is_written_once_by_its_value(
+    subject: Subject, clock: Clock, is_written: bool
+) -> None:
+    ledger = subject.ledger
+    read = ledger.record_acceptance(UNSEEN, held(clock))
+    if is_written:
+        ledger.record_dns(read, DnsFacet().became(Dns.PRESENT, clock()))
+    subject.forget_revisions(REF)
+    read = ledger.rows([REF])[REF]
+    assert (read.acceptance_revision, read.dns_revision) == (0, 0)
+
+    with pytest.raises(LedgerChangedMeanwhile):
+        ledger.record_dns(replace(read, dns=absent(clock)), read.dns)
+    assert ledger.record_dns(read, read.dns).dns_revision == 1
+    assert ledger.record_acceptance(read, read.acceptance).acceptance_revision == 1
+
+    with pytest.raises(LedgerChangedMeanwhile):
+        ledger.record_dns(read, read.dns)
+    with pytest.raises(LedgerChangedMeanwhile):
+        ledger.record_acceptance(read, read.acceptance)
 
 
 def test_the_two_writers_never_stand_in_each_others_way(ledger: Ledger, clock: Clock) -> None:
@@ -303,7 +350,7 @@ def test_a_row_remembers_when_it_was_written_and_marks_do_not_count(ledger: Ledg
     ledger.record_reminded(REF, 1)
 
     (row,) = rows_of(ledger)
-    assert (row.written_at, row.version) == (written_at, 1)
+    assert (row.written_at, row.version, row.acceptance_revision, row.dns_revision) == (written_at, 1, 1, 0)
 
 
 def test_a_report_is_asked_for_again_until_it_is_told_or_there_is_something_new(ledger: Ledger, clock: Clock) -> None:
@@ -356,8 +403,8 @@ def test_failures_of_the_dns_are_remembered_until_it_is_written(ledger: Ledger, 
     assert failing == replace(row, failing_since=since, failed_at=clock())
 
     assert ledger.record_acceptance(row, held(clock, "held: for another reason")).failing_since == since
-    assert ledger.record_dns(row, DnsFacet()).failing_since is None
-    assert ledger.record_dns(row, DnsFacet()).failed_at is None
+    written = ledger.record_dns(row, DnsFacet())
+    assert (written.failing_since, written.failed_at) == (None, None)
 
 
 def test_reminders_are_counted_until_the_next_decision(ledger: Ledger, clock: Clock) -> None:

@@ -55,19 +55,22 @@ class FakeLedger:
             return next((ref for ref in self._rows if ref.endpoint_id == endpoint_id), None)
 
     def record_acceptance(self, row: LedgerRow, facet: AcceptanceFacet) -> LedgerRow:
-        known = self._known(row)
-        decided = replace(known, acceptance=facet, reminders=0)
-        return self._write(row, known, decided, known.acceptance.value == row.acceptance.value)
+        with self._calls.making("UpdateItem", str(row.ref)):
+            known = self._known(row)
+            read, found = ((one.acceptance_revision, one.acceptance.value) for one in (row, known))
+            decided = replace(known, acceptance=facet, acceptance_revision=known.acceptance_revision + 1, reminders=0)
+            return self._write(row, known, decided, read == found)
 
     def record_dns(self, row: LedgerRow, facet: DnsFacet) -> LedgerRow:
-        known = self._known(row)
-        written = self._write(
-            row, known, replace(known, dns=facet, failing_since=None, failed_at=None), known.dns.value == row.dns.value
-        )
-        self.expiries.pop(row.ref, None)
-        if facet.value is Dns.ABSENT:
-            self.expiries[row.ref] = facet.timeline[-1].at + timedelta(days=90)
-        return written
+        with self._calls.making("UpdateItem", str(row.ref)):
+            known = self._known(row)
+            read, found = ((one.dns_revision, one.dns.value) for one in (row, known))
+            reached = replace(known, dns=facet, dns_revision=known.dns_revision + 1, failing_since=None, failed_at=None)
+            written = self._write(row, known, reached, read == found)
+            self.expiries.pop(row.ref, None)
+            if facet.value is Dns.ABSENT:
+                self.expiries[row.ref] = facet.timeline[-1].at + timedelta(days=90)
+            return written
 
     def record_told(self, ref: ConnectionRef, told: str) -> None:
         with self._calls.making("UpdateItem", str(ref)):
@@ -109,6 +112,10 @@ class FakeLedger:
     def allow_disruptions(self, allowed: int) -> None:
         """What a person writes into the brake's row."""
         self._brake = replace(self._brake or Brake(), allowed=allowed, allowed_at=None)
+
+    def forget_revisions(self, ref: ConnectionRef) -> None:
+        """As a row is that was written before facets had revisions."""
+        self._rows[ref] = replace(self._rows[ref], acceptance_revision=0, dns_revision=0)
 
     def permitted(self, service_id: str, *, among: Collection[str] | None = None) -> frozenset[str]:
         with self._calls.making("Query" if among is None else "BatchGetItem", service_id):
@@ -161,18 +168,17 @@ class FakeLedger:
         return self._rows.get(row.ref) or LedgerRow(row.connection, row.seen_by, row.service_title)
 
     def _write(self, row: LedgerRow, known: LedgerRow, facets: LedgerRow, is_as_read: bool) -> LedgerRow:
-        with self._calls.making("UpdateItem", str(row.ref)):
-            if not is_as_read or bool(known.version) != bool(row.version):
-                raise LedgerChangedMeanwhile(f"{row.ref} is not what was read")
-            written = replace(
-                facets,
-                connection=row.connection,
-                service_title=row.service_title,
-                version=known.version + 1,
-                written_at=self._clock(),
-                repeats=0,
-            )
-            self._put(written)
+        if not is_as_read or bool(known.version) != bool(row.version):
+            raise LedgerChangedMeanwhile(f"{row.ref} is not what was read")
+        written = replace(
+            facets,
+            connection=row.connection,
+            service_title=row.service_title,
+            version=known.version + 1,
+            written_at=self._clock(),
+            repeats=0,
+        )
+        self._put(written)
         return written
 
     def _put(self, row: LedgerRow) -> None:

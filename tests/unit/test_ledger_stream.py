@@ -25,6 +25,8 @@ LATER = {
     "checked_at": {"NULL": True},
     "is_native": {"BOOL": False},
 }
+# And what rows from before facets had revisions do not have.
+REVISIONS = {f"{facet}_revision": {"N": "1"} for facet in ("acceptance", "dns")}
 
 
 def record(before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def test_the_sample_invocation_has_what_the_ledger_writes(image: str) -> None:
     # Those rows called all that they had their own.
     later = LATER | {"written": {"L": [{"S": name} for name, _ in row.dns.records]}}
     dns = {"dns": {"M": later | SAMPLE[image]["dns"]["M"]}, "vpc_id": {"S": row.dns.vpc_id}}
-    assert written | counters == SAMPLE[image] | acceptance | dns
+    assert written | counters == SAMPLE[image] | REVISIONS | acceptance | dns
 
 
 def test_a_notice_that_is_given_anew_over_one_that_nobody_could_read_is_told() -> None:

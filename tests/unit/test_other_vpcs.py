@@ -397,3 +397,34 @@ def test_whenever_another_vpc_is_deleted_the_endpoint_is_ready_all_the_same(goes
 
     assert autopilot.settle(ref) is Dns.PRESENT
     assert any(f"{spoke.vpc_id} is not served" in check for check in autopilot.row(ref).dns.unserved)
+
+
+def calls_of_a_look() -> int:
+    trial = FakeAutopilot()
+    ref = trial.ready(trial.aws.new_vpc(CONSUMER))
+    trial.clock.advance(DAY)
+    trial.calls.made.clear()
+    trial.converge(ref)
+    return len(trial.calls.made)
+
+
+@pytest.mark.parametrize("others_after", range(calls_of_a_look()))
+def test_a_look_that_began_before_the_tag_came_does_not_forget_the_vpc_that_another_one_served(
+    autopilot: FakeAutopilot, vpc: Vpc, others_after: int
+) -> None:
+    spoke = autopilot.aws.new_vpc(CONSUMER)
+    ref = autopilot.ready(vpc)
+    tag = {"Key": "autopilot:also-vpcs", "Value": spoke.vpc_id}
+    autopilot.clock.advance(DAY)
+
+    def serve_the_other() -> None:
+        autopilot.aws.ec2(CONSUMER, "CreateTags", Resources=[ref.endpoint_id], Tags=[tag])
+        autopilot.converge(ref)
+
+    autopilot.calls.meanwhile = (others_after, serve_the_other)
+    autopilot.converge(ref)
+    assert autopilot.aws.resolves(spoke, API) == target(autopilot, ref)
+
+    autopilot.aws.ec2(CONSUMER, "DeleteTags", Resources=[ref.endpoint_id], Tags=[tag])
+    autopilot.settle(ref)
+    assert autopilot.aws.zones_in(spoke) == set()

@@ -43,7 +43,7 @@ _KEPT_AFTER_THE_END = timedelta(days=90)
 class LedgerTable:
     """Implements `Ledger`.
 
-    Each writer names the value of its own facet that it has read as the condition of the write, so that
+    Each writer names the revision of its own facet that it has read as the condition of the write, so that
     two runs of one writer cannot overwrite each other, and the two writers never wait for one another.
     """
 
@@ -101,10 +101,10 @@ class LedgerTable:
         return next(map(ref_of, found), None)
 
     def record_acceptance(self, row: LedgerRow, facet: AcceptanceFacet) -> LedgerRow:
-        return self._record(row, "acceptance", row.acceptance.value, facet)
+        return self._record(row, "acceptance", row.acceptance_revision, row.acceptance.value, facet)
 
     def record_dns(self, row: LedgerRow, facet: DnsFacet) -> LedgerRow:
-        return self._record(row, "dns", row.dns.value, facet)
+        return self._record(row, "dns", row.dns_revision, row.dns.value, facet)
 
     def record_told(self, ref: ConnectionRef, told: str) -> None:
         self._mark(ref, "SET told = :value REMOVE repeats", told)
@@ -229,7 +229,9 @@ class LedgerTable:
             for page in pages:
                 yield from page["Items"]
 
-    def _record(self, row: LedgerRow, name: str, read: str, facet: AcceptanceFacet | DnsFacet) -> LedgerRow:
+    def _record(
+        self, row: LedgerRow, name: str, revision: int, value: str, facet: AcceptanceFacet | DnsFacet
+    ) -> LedgerRow:
         connection = row.connection
         created_at = connection.created_at.isoformat() if connection.created_at else None
         other, default = ("dns", DnsFacet()) if name == "acceptance" else ("acceptance", AcceptanceFacet())
@@ -248,9 +250,14 @@ class LedgerTable:
             ":one": 1,
         }
         names = {"#facet": name, "#other": other, "#owner": "owner", "#region": "region", "#state": "state"}
+        names["#revision"] = f"{name}_revision"
         condition = "attribute_not_exists(service_id)"
-        if row.version:
-            condition, values[":read"], names["#value"] = "#facet.#value = :read", str(read), "value"
+        if revision:
+            condition, values[":read"] = "#revision = :read", revision
+        elif row.version:
+            # The facet was not written since it has revisions: once, its value has to do.
+            condition = "attribute_not_exists(#revision) AND #facet.#value = :read"
+            values[":read"], names["#value"] = str(value), "value"
         end = _end_of(facet)
         vpc = ", vpc_id = :vpc" if name == "dns" else ", vpc_id = if_not_exists(vpc_id, :vpc)"
         forgetting = ["repeats", *(("failing_since", "failed_at") if name == "dns" else ("reminders",))]
@@ -271,7 +278,7 @@ class LedgerTable:
                     ReturnValues="ALL_NEW",
                 )
             except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
-                raise LedgerChangedMeanwhile(f"the {name} of {row.ref} is no longer {read}") from error
+                raise LedgerChangedMeanwhile(f"the {name} of {row.ref} is no longer what was read") from error
         return read_row(answer["Attributes"])
 
 
@@ -294,7 +301,7 @@ _UPDATE = (
     "SET #facet = :facet, #other = if_not_exists(#other, :default), #owner = :owner, "
     "#region = :region, #state = :state, created_at = :created, service_title = :title, "
     "seen_by = if_not_exists(seen_by, :seen), version = if_not_exists(version, :zero) + :one, "
-    "written_at = :now"
+    "#revision = if_not_exists(#revision, :zero) + :one, written_at = :now"
 )
 
 

@@ -99,6 +99,9 @@ def _row(item: Mapping[str, Any]) -> LedgerRow:
             declared=dns.get("declared", ""),
         ),
         version=int(fields["version"]),
+        # A facet that was not written yet has none, nor has one from before these were known.
+        acceptance_revision=int(fields.get("acceptance_revision", 0)),
+        dns_revision=int(fields.get("dns_revision", 0)),
         written_at=datetime.fromisoformat(fields["written_at"]),
         told=fields.get("told", ""),
         repeats=int(fields.get("repeats", 0)),

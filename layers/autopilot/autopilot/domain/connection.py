@@ -336,8 +336,9 @@ class LedgerRow:
     """What the ledger knows of one connection.
 
     connection.state is AWS's state when one of the two writers last looked. service_title is the service's
-    Name tag, or its id. version grows by one with each write, the last of which was at written_at. told:
-    what was reported last, as `report.telling` puts it. repeats: how often a report that was lost was asked for again.
+    Name tag, or its id. version grows by one with each write, the last of which was at written_at; acceptance_revision
+    and dns_revision with each write of their facet. told: what was reported last, as `report.telling` puts it. repeats:
+    how often a report that was lost was asked for again.
     reminders: how often a person was reminded of this held request. failing_since, failed_at: the first and the last
     of the looks at its DNS that failed, one after another, for no reason that is known.
     """
@@ -348,6 +349,8 @@ class LedgerRow:
     acceptance: AcceptanceFacet = field(default_factory=AcceptanceFacet)
     dns: DnsFacet = field(default_factory=DnsFacet)
     version: int = 0
+    acceptance_revision: int = 0
+    dns_revision: int = 0
     written_at: datetime | None = None
     told: str = ""
     repeats: int = 0

@@ -127,7 +127,7 @@ class Ledger(Protocol):
     def record_acceptance(self, row: LedgerRow, facet: AcceptanceFacet) -> LedgerRow:
         """Write the facet and AWS's state over `row`, which is what was read.
 
-        Raises LedgerChangedMeanwhile when the facet is no longer what `row` says.
+        Raises LedgerChangedMeanwhile when the facet was written since `row` was read, be it with the same value.
         """
 
     def record_dns(self, row: LedgerRow, facet: DnsFacet) -> LedgerRow:
