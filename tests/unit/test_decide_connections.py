@@ -447,6 +447,30 @@ def test_of_two_runs_at_once_only_one_calls_ec2(autopilot: FakeAutopilot, monkey
     assert autopilot.requests_queue.take() == [event(ref).put_back()]
 
 
+@pytest.mark.parametrize("others_after", range(calls_until("SendMessageBatch")))
+@pytest.mark.parametrize("action", [None, Action.ACCEPT, Action.REJECT])
+def test_what_autopilot_accepts_while_another_run_decides_otherwise_is_never_taken_for_a_persons(
+    autopilot: FakeAutopilot, action: Action | None, others_after: int
+) -> None:
+    """action: of the entry that takes the place of the one that accepts."""
+    ref = requested(autopilot, STRANGER)
+    autopilot.allowlist.put(AllowlistEntry(EntryKey(STRANGER)))
+
+    def decide_otherwise() -> None:
+        autopilot.allowlist.remove(EntryKey(STRANGER))
+        if action:
+            autopilot.allowlist.put(AllowlistEntry(EntryKey(STRANGER, ref.service_id), action))
+        autopilot.decide(event(ref, STRANGER))
+
+    autopilot.calls.meanwhile = (others_after, decide_otherwise)
+    autopilot.decide(event(ref, STRANGER))
+    autopilot.decide(*autopilot.requests_queue.take(), event(ref, STRANGER))
+
+    acceptance = autopilot.row(ref).acceptance
+    assert (acceptance.value is Acceptance.ACCEPTED) == (state(autopilot, ref) is AwsState.PENDING)
+    assert not acceptance.answered_by
+
+
 @pytest.mark.parametrize("account", [CONSUMER, STRANGER])
 def test_observe_mode_writes_only_what_it_would_do_and_says_it_once(account: str) -> None:
     autopilot = FakeAutopilot(mode=Mode.OBSERVE)

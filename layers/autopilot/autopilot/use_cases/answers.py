@@ -61,8 +61,23 @@ class Answers:
         """Record the entry that decides, call EC2 once for all, record what came of it, hand on to DNS."""
         intended = self._record_all(looks, Acceptance.ACCEPTING)
         accepted = self._called(self.services.accept, service, intended)
-        self.outcome.counts["accepted"] += len(self._record_all(accepted, Acceptance.ACCEPTED))
+        recorded = self._record_all(accepted, Acceptance.ACCEPTED)
+        recorded += self._record_all(self._overtaken(accepted, recorded), Acceptance.ACCEPTED)
+        self.outcome.counts["accepted"] += len(recorded)
         self.wakes.hand_on(accepted)
+
+    def _overtaken(self, accepted: Sequence[Decided], recorded: Sequence[Decided]) -> list[Decided]:
+        """Those of which another run wrote something else while EC2 accepted them, over that; what a person did stays.
+
+        Left as held, they would be taken for a person's, whose connections are never revoked.
+        """
+        looks = {look.ref: look for look in accepted if look.ref not in {one.ref for one in recorded}}
+        rows = self.ledger.rows(looks).values() if looks else ()
+        return [
+            replace(looks[row.ref], row=replace(row, connection=looks[row.ref].row.connection))
+            for row in rows
+            if row.acceptance.value is not Acceptance.ACCEPTED and not row.acceptance.answered_by
+        ]
 
     def _reject(self, service: EndpointService, looks: Sequence[Decided]) -> None:
         intended = self._record_all(looks, Acceptance.REJECTING)
