@@ -31,7 +31,7 @@ _WARM = 20
 _ARN = "arn:aws:lambda:eu-central-1:111111111111:function:bench"
 _TABLE, _QUEUE, _TOPIC = "a-table", "https://sqs/queue", "arn:aws:sns:eu-central-1:111111111111:topic"
 # Every variable that any function reads.
-_ENVIRONMENT = {
+ENVIRONMENT = {
     **dict.fromkeys(("ALLOWLIST_TABLE", "LEDGER_TABLE"), _TABLE),
     **dict.fromkeys(("REQUESTS_QUEUE_URL", "DNS_QUEUE_URL"), _QUEUE),
     **dict.fromkeys(("REQUESTS_DEAD_LETTERS_URL", "DNS_DEAD_LETTERS_URL"), _QUEUE),
@@ -178,7 +178,7 @@ def start(directory: Path) -> Start:
     """
     path = ":".join(str(directory.parent / layer / "python") for layer in LAYERS)
     with RuntimeApi(_EVENTS.get(directory.name, _NOTHING)) as api:
-        environment = {**_ENVIRONMENT, "AWS_LAMBDA_RUNTIME_API": api.address, "LAMBDA_TASK_ROOT": str(directory)}
+        environment = {**ENVIRONMENT, "AWS_LAMBDA_RUNTIME_API": api.address, "LAMBDA_TASK_ROOT": str(directory)}
         environment |= {"PYTHONPATH": f"{directory}:{path}", "PYTHONDONTWRITEBYTECODE": "1"}
         began = time.perf_counter()
         process = subprocess.Popen(
