@@ -157,6 +157,18 @@ def test_a_name_that_left_the_tags_stays_for_the_grace_and_goes_at_a_sweep(autop
     assert autopilot.row(ref).status is Status.READY
 
 
+def test_of_two_wake_ups_in_a_batch_the_one_that_a_sweep_counted_takes_the_name_away(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    left(autopilot, vpc)
+    autopilot.clock.advance(DAY)
+    autopilot.sweep()
+    [counted] = (wake_up for wake_up in autopilot.dns_queue.take() if wake_up.may_disrupt)
+    autopilot.converge_all([counted, replace(counted, may_disrupt=False).put_back()])
+
+    assert autopilot.aws.resolves(vpc, LEDGER) == ""
+
+
 TWO_ZONES = MANAGED | {
     "autopilot:records": "api ledger",
     "autopilot:zone-2": "billing.example.com",
@@ -213,6 +225,21 @@ def test_names_that_cannot_be_taken_away_keep_the_brake_on_for_nobody(autopilot:
     assert [autopilot.row(ref).dns.value for ref in refs] == [Dns.NO_ROLE] * 6
     assert not any("STOPPED" in subject for subject in autopilot.ledger.notices())
     assert autopilot.ledger.brake() is None
+
+
+def test_names_that_may_still_be_certified_keep_the_brake_on_for_nobody(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    autopilot.max_disruptions = MaxDisruptions(0, 0)
+    service_id = certified(autopilot)
+    behind(autopilot, service_id, API, LEDGER)
+    ref = autopilot.ready(vpc, service_id)
+    behind(autopilot, service_id, API)
+    autopilot.run()
+    assert autopilot.row(ref).dns.leaving
+    behind(autopilot, service_id, API, is_issued=False)
+    autopilot.clock.advance(DAY)
+    autopilot.run()
+
+    assert not any("STOPPED" in subject for subject in autopilot.ledger.notices())
 
 
 @pytest.mark.parametrize("code", ["Throttling", "AccessDenied", "InternalError"])

@@ -13,6 +13,7 @@ from autopilot.domain.failures import AwsCallFailed, UnreadableRow
 from autopilot.domain.mode import Mode
 from autopilot.domain.organization import OrganizationalUnit, Owner, Placement
 from autopilot.domain.wake_up import Answer, SeenBy, WakeUp
+from autopilot.use_cases.findings import Finding
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, FakeAutopilot, event
 from tests.fakes.calls import Crash
 from tests.fakes.landscape import CONSUMER, PROVIDER, REGION, STRANGER
@@ -292,6 +293,36 @@ class TestBrake:
         assert {autopilot.row(ref).status for ref in refs} == {Status.READY}
         assert autopilot.ledger.texts["STOPPED before disconnecting"] == ""
 
+    def test_its_percentage_is_of_those_that_stand(self, autopilot: FakeAutopilot) -> None:
+        autopilot.max_disruptions = MaxDisruptions(0, percent=10)
+        refs = self.connections(autopilot, 1)
+        for _ in range(9):
+            autopilot.aws.endpoint(refs[0].service_id, autopilot.aws.new_vpc(STRANGER))
+        autopilot.allowlist.remove(EntryKey(CONSUMER))
+        sweeps(autopilot, 2)
+
+        assert self.rejected(autopilot, refs) == 0
+        assert any("STOPPED" in subject for subject in mails(autopilot))
+
+    def test_connections_and_names_count_together(self, autopilot: FakeAutopilot) -> None:
+        cut, *renamed = (autopilot.row(ref) for ref in self.connections(autopilot, 3))
+        finding = Finding(autopilot.services.all()[0], standing=3, revoked=[cut], leaving=renamed)
+
+        assert autopilot.braking([finding])
+        assert (finding.to_decide, finding.to_converge) == ([], [])
+
+    def test_where_a_person_wrote_meanwhile_nothing_is_disrupted_before_that_is_read(
+        self, autopilot: FakeAutopilot
+    ) -> None:
+        revoked = [autopilot.row(ref) for ref in self.connections(autopilot, 2)]
+        finding = Finding(autopilot.services.all()[0], standing=2, revoked=revoked)
+        autopilot.calls.meanwhile = (1, lambda: autopilot.ledger.allow_disruptions(1))
+        autopilot.braking([finding])
+        assert finding.to_decide == []
+
+        autopilot.braking([finding])
+        assert len(finding.to_decide) == 2
+
     def test_a_day_sees_no_more_than_its_limit_however_slowly_they_come(self, autopilot: FakeAutopilot) -> None:
         services = [autopilot.aws.service() for _ in range(4)]
         for service_id in services:
@@ -333,6 +364,18 @@ class TestBrake:
 
         assert self.rejected(autopilot, refs) == 0
 
+    def test_of_two_wake_ups_in_a_batch_the_one_that_a_sweep_counted_disconnects(
+        self, autopilot: FakeAutopilot
+    ) -> None:
+        [ref] = self.connections(autopilot, 1)
+        autopilot.allowlist.remove(EntryKey(CONSUMER))
+        sweeps(autopilot)
+        autopilot.sweep()
+        [counted] = autopilot.requests_queue.take()
+        autopilot.decide(counted, event(ref, seen_by=SeenBy.SWEEP))
+
+        assert self.rejected(autopilot, [ref]) == 1
+
     def test_a_wake_up_that_no_sweep_counted_disconnects_nobody(self, autopilot: FakeAutopilot) -> None:
         autopilot.ledger.record_brake(None, Brake({autopilot.clock(): 1}, limit=5))
         refs = self.connections(autopilot, 3)
@@ -361,7 +404,9 @@ class TestBrake:
         assert [wake_up.endpoint_id for wake_up in autopilot.requests_queue.take()] == [new.endpoint_id]
         assert self.rejected(autopilot, refs) == 0
 
-    def test_a_sweep_that_could_not_read_the_list_keeps_what_a_person_allowed(self, autopilot: FakeAutopilot) -> None:
+    def test_a_sweep_that_could_not_read_the_list_keeps_what_was_told_and_what_a_person_allowed(
+        self, autopilot: FakeAutopilot
+    ) -> None:
         refs = self.connections(autopilot, 3)
         autopilot.allowlist.remove(EntryKey(CONSUMER))
         sweeps(autopilot, 2)
@@ -372,6 +417,7 @@ class TestBrake:
             autopilot.run()
         autopilot.calls.refused.clear()
         assert mails(autopilot) == []
+        assert autopilot.ledger.texts["STOPPED before disconnecting"]
 
         sweeps(autopilot, 2)
         assert self.rejected(autopilot, refs) == 3

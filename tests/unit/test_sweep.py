@@ -7,7 +7,7 @@ import pytest
 
 from autopilot.domain.allowlist import Action, AllowlistEntry, EntryKey
 from autopilot.domain.connection import Acceptance, Dns, Status
-from autopilot.domain.failures import AwsCallFailed
+from autopilot.domain.failures import AwsCallFailed, UnreadableRow
 from autopilot.domain.mode import Mode
 from autopilot.domain.organization import OrganizationalUnit, Owner
 from autopilot.domain.wake_up import SeenBy
@@ -355,6 +355,38 @@ def test_a_service_that_is_not_ours_to_touch_is_left_alone(
 
     assert counts["listed"] == 0
     assert not autopilot.requests_queue.sent
+
+
+def test_a_row_that_nobody_can_read_fails_the_sweep_and_has_nothing_decided_anew(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    autopilot.ledger.unreadable.add(autopilot.ready(vpc))
+
+    with pytest.raises(UnreadableRow):
+        autopilot.sweep()
+    assert not autopilot.requests_queue.sent
+
+
+def test_a_service_that_ended_is_not_over_while_nobody_can_read_what_it_left(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    ref = autopilot.ready(vpc)
+    autopilot.run()
+    autopilot.ledger.unreadable.add(ref)
+    autopilot.aws.reject(ref)
+    autopilot.aws.ec2(PROVIDER, "DeleteVpcEndpointServiceConfigurations", ServiceIds=[ref.service_id])
+
+    with pytest.raises(UnreadableRow):
+        autopilot.sweep()
+    assert f"ENDED {ref.service_id}" not in autopilot.ledger.texts
+
+
+def test_a_state_that_changed_unseen_is_known_after_the_next_sweep(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = autopilot.ready(vpc)
+    for state, status in {"partial": Status.FAILED, "available": Status.READY}.items():
+        autopilot.aws.privatelink.force_state(ref.endpoint_id, state)
+        autopilot.run()
+        assert autopilot.row(ref).status is status
 
 
 def test_a_change_of_the_allowlist_wakes_what_waits_and_nothing_else(autopilot: FakeAutopilot, vpc: Vpc) -> None:
