@@ -88,6 +88,16 @@ def test_who_is_told_to_slow_down_waits_and_has_not_failed(autopilot: FakeAutopi
     assert autopilot.dns_queue.sent == [(event(ref).put_back(), 5)]
 
 
+def test_while_an_account_slows_us_down_its_other_connections_wait_untried(autopilot: FakeAutopilot) -> None:
+    service = autopilot.aws.service()
+    refs = [autopilot.connected(autopilot.aws.new_vpc(CONSUMER), service) for _ in range(2)]
+    autopilot.calls.refused["CreateHostedZone"] = "Throttling"
+
+    assert autopilot.converge_all([event(ref) for ref in refs]).failed == {}
+    assert autopilot.dns_queue.sent == [(event(ref).put_back(), 5) for ref in refs]
+    assert autopilot.calls.made.count("CreateHostedZone") == 1
+
+
 def test_who_is_told_to_slow_down_for_a_quarter_of_an_hour_has_failed(autopilot: FakeAutopilot) -> None:
     ref = autopilot.connected(autopilot.aws.new_vpc(CONSUMER))
     autopilot.calls.refused["CreateHostedZone"] = "Throttling"

@@ -93,6 +93,7 @@ def test_an_entry_rejects(autopilot: FakeAutopilot, action: Action) -> None:
     autopilot.decide(event(ref))
 
     assert (state(autopilot, ref), autopilot.row(ref).status) == (AwsState.REJECTED, Status.REJECTED)
+    assert [wake_up.endpoint_id for wake_up in autopilot.dns_queue.take()] == [ref.endpoint_id]
 
 
 def test_the_owner_is_taken_from_the_api_and_never_from_the_event(autopilot: FakeAutopilot) -> None:
@@ -278,6 +279,18 @@ def test_a_wake_up_that_names_nothing_looks_at_all_that_wait(autopilot: FakeAuto
         Acceptance.HELD,
     ]
     assert {autopilot.row(ref).seen_by for ref in refs} == {SeenBy.NOTIFICATION}
+
+
+def test_a_wake_up_that_names_nothing_keeps_no_other_from_its_connection(autopilot: FakeAutopilot) -> None:
+    waiting = requested(autopilot)
+    answered = requested(autopilot, service_id=waiting.service_id)
+    autopilot.aws.accept(answered)
+    autopilot.decide(WakeUp(None, None, None, None, SeenBy.NOTIFICATION), event(answered))
+
+    assert [autopilot.row(ref).acceptance.value for ref in (waiting, answered)] == [
+        Acceptance.ACCEPTED,
+        Acceptance.ADOPTED,
+    ]
 
 
 @pytest.mark.parametrize(

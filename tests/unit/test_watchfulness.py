@@ -7,6 +7,7 @@ from itertools import batched
 import pytest
 
 from autopilot.aws.ledger_items import NOTICE
+from autopilot.domain.allowlist import Action, AllowlistEntry, EntryKey
 from autopilot.domain.connection import ConnectionRef, Status
 from autopilot.domain.failures import AwsCallFailed, UnreadableRow
 from autopilot.domain.mode import Mode
@@ -53,11 +54,11 @@ class TestLostReports:
 
         assert len(autopilot.bus.events) == 1
 
-    def test_what_is_merely_late_is_not_repeated(self, autopilot: FakeAutopilot) -> None:
+    def test_what_is_merely_late_is_neither_repeated_nor_counted(self, autopilot: FakeAutopilot) -> None:
         self.held(autopilot)
         autopilot.clock.advance(899)
-        autopilot.run()
 
+        assert autopilot.sweep()["untold"] == 0
         changes, _ = autopilot.ledger.stream()
         assert len(changes) == 1
 
@@ -186,12 +187,14 @@ class TestStuck:
         autopilot.clock.advance(1)
         assert autopilot.sweep()["stuck"] == 1
 
+    @pytest.mark.parametrize("action", [Action.ACCEPT, Action.REJECT])
     def test_what_ec2_refuses_again_and_again_is_stuck_and_written_once(
-        self, autopilot: FakeAutopilot, vpc: Vpc, monkeypatch: pytest.MonkeyPatch
+        self, autopilot: FakeAutopilot, vpc: Vpc, action: Action, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         ref = autopilot.aws.endpoint(autopilot.aws.service(), vpc)
+        autopilot.allowlist.put(AllowlistEntry(EntryKey(CONSUMER), action))
         refusal = Refusal("LimitExceeded", "the test says so")
-        monkeypatch.setattr(autopilot.services, "accept", lambda _, ids: dict.fromkeys(ids, refusal))
+        monkeypatch.setattr(autopilot.services, action.value, lambda _, ids: dict.fromkeys(ids, refusal))
         for _ in range(HOUR // INTERVAL_SECONDS + 1):
             counts = autopilot.sweep()
             autopilot.decide(*autopilot.requests_queue.take())
@@ -232,6 +235,16 @@ class TestRoom:
             autopilot.clock.advance(INTERVAL_SECONDS)
             autopilot.sweep()
         assert seen == {ref.endpoint_id for ref in refs}
+
+    def test_what_the_dns_queue_has_no_room_for_is_counted_too(
+        self, autopilot: FakeAutopilot, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("autopilot.use_cases.sweep._MOST_WAITING", 1)
+        for _ in range(3):
+            autopilot.connected(autopilot.aws.new_vpc(CONSUMER))
+        counts = autopilot.sweep()
+
+        assert (len(autopilot.dns_queue.sent), counts["left_out"]) == (1, 2)
 
     def test_an_empty_sweep_asks_no_queue(self, autopilot: FakeAutopilot) -> None:
         autopilot.aws.service()
