@@ -141,7 +141,8 @@ def test_a_wrong_variable_is_named_with_what_was_found_and_what_is_expected(name
         read(name, {name: text})
 
     assert re.fullmatch(
-        rf"environment variable {name} is {re.escape(repr(text))}; expected \w.+\. Deploy the stack again to set it\.",
+        rf"environment variable {name} is {re.escape(repr(text))}; expected \w.+\. "
+        r"Set the stack back, as docs/runbook\.md says\.",
         str(refusal.value),
     )
 

@@ -18,7 +18,9 @@ class WrongSetting(Exception):
 
     def __init__(self, name: str, found: str | None, expected: str) -> None:
         state = "is not set" if found is None else f"is {found!r}"
-        super().__init__(f"environment variable {name} {state}; expected {expected}. Deploy the stack again to set it.")
+        super().__init__(
+            f"environment variable {name} {state}; expected {expected}. Set the stack back, as docs/runbook.md says."
+        )
 
 
 class Settings:
