@@ -320,6 +320,22 @@ def test_another_vpc_keeps_the_name_when_awss_private_dns_takes_over_in_the_endp
     assert autopilot.aws.zones_in(spoke) == autopilot.aws.zones_in(vpc) == set()
 
 
+def test_a_vpc_that_another_ones_endpoint_serves_gets_its_own_endpoints_names_once_it_is_out_of_that_tag(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    spoke, service_id = autopilot.aws.new_vpc(CONSUMER), autopilot.aws.service()
+    hub = autopilot.connected(vpc, service_id, also_vpcs=spoke.vpc_id)
+    autopilot.settle(hub)
+
+    own = autopilot.ready(spoke, service_id)
+
+    assert f"of {vpc.vpc_id}, where the tag autopilot:also-vpcs of an endpoint names" in autopilot.row(own).dns.reason
+    let_go(autopilot, hub)
+    autopilot.clock.advance(DAY)
+    autopilot.settle(own)
+    assert autopilot.aws.resolves(spoke, API) == target(autopilot, own)
+
+
 def test_a_word_of_the_tag_that_was_mended_is_told_no_longer(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     spoke = autopilot.aws.new_vpc(CONSUMER)
     ref = autopilot.ready(vpc)

@@ -20,6 +20,7 @@ from autopilot.domain.dns_plan import (
     ZonePlan,
     plan_zone,
 )
+from autopilot.domain.endpoint import ALSO_VPCS_TAG
 from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.mode import Mode
 from autopilot.domain.names import Name, is_within, placed
@@ -304,12 +305,24 @@ class ConsumerZones:
             if all((record.name, record.target) in theirs for record in records):
                 outcome.own |= {record.name for record in records}
                 return
+            if hub := self._served_from(rival, claim.vpc_id):
+                outcome.blocked.append(
+                    f"{claim.vpc_id} has the zone {rival} of {hub}, where the tag {ALSO_VPCS_TAG} of an endpoint names "
+                    f"{claim.vpc_id}; take it out of that tag"
+                )
+                return
         lines = ", ".join(f"{record.name} {record.type} {record.target}" for record in records)
         there = f"a zone {rival}" if rival else f"another zone {claim.zone_name}"
         outcome.blocked.append(
             f"{claim.vpc_id} already has {there} that Autopilot did not make for this; its owner adds {lines}, "
             "or takes the zone off the VPC"
         )
+
+    def _served_from(self, rival: ZoneInVpc, vpc_id: str) -> str | None:
+        """The other VPC that Autopilot made a zone for: one that is taken off this VPC by hand would come back."""
+        zone = self.hosted_zones.find(rival.zone_id)
+        made_for = self.autopilot.vpc_of(zone) if zone else None
+        return made_for if made_for != vpc_id else None
 
     def _beside(self, claim: Claim, writable: list[Record], wider: ZoneInVpc, outcome: ZoneOutcome) -> list[Record]:
         """What to write to a new zone below one that the VPC has, whose names there it would hide."""
