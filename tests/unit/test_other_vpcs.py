@@ -194,6 +194,24 @@ def test_another_accounts_vpc_that_could_not_be_taken_off_is_taken_off_later(
     assert autopilot.row(ref).status is Status.RETIRED
 
 
+@pytest.mark.parametrize("code", ["InvalidVPCId", "AccessDenied"])
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_vpc_that_was_deleted_is_served_no_longer_whatever_route_53_says_of_it(
+    autopilot: FakeAutopilot, vpc: Vpc, code: str, is_gone: bool
+) -> None:
+    spoke = autopilot.aws.new_vpc(CONSUMER)
+    ref = autopilot.connected(vpc, also_vpcs=spoke.vpc_id)
+    autopilot.settle(ref)
+    autopilot.ready(vpc, autopilot.aws.service(MANAGED | {"autopilot:records": "ledger"}))
+    autopilot.calls.refused["DisassociateVPCFromHostedZone"] = code
+    if is_gone:
+        autopilot.network.vpcs.remove(spoke)
+    autopilot.aws.delete(ref)
+    autopilot.run()
+
+    assert autopilot.row(ref).status is (Status.RETIRED if is_gone else Status.FAILED)
+
+
 def let_go(autopilot: FakeAutopilot, ref: ConnectionRef) -> None:
     also = [{"Key": "autopilot:also-vpcs"}]
     autopilot.aws.ec2(CONSUMER, "DeleteTags", Resources=[ref.endpoint_id], Tags=also)
