@@ -58,7 +58,7 @@ def wire(account: str) -> tuple[ConvergeDns, SqsQueue]:
         ledger=ledger,
         dns_queue=queue,
         names=ServiceNames(load_balancers),
-        other_vpcs=OtherVpcs(consumers, ledger),
+        other_vpcs=OtherVpcs(consumers, ledger, queue),
         public_dns=ResolverPublicDns(now, settings.public_resolver),
         autopilot=autopilot,
         mode=settings.mode,

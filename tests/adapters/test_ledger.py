@@ -152,6 +152,7 @@ def test_a_row_reads_back_as_it_was_written(ledger: Ledger, clock: Clock) -> Non
         names=(("*.payments.example.com", "payments.example.com"),),
         leaving=(Moment(clock(), "api.payments.example.com"),),
         also_vpcs=(f"{CONSUMER}/eu-central-1/vpc-0123456789abcdef0",),
+        letting_go=(f"{CONSUMER}/eu-central-1/vpc-0123456789abcdef0",),
         unserved=(f"{CONSUMER}/eu-central-1/vpc-0123456789abcdef1 is not served: it is gone",),
         checks=("the endpoint is in 1 of 3 zones",),
         checked_at=clock(),

@@ -130,7 +130,7 @@ class FakeAutopilot:
             self.ledger,
             self.dns_queue,
             self.names,
-            OtherVpcs(self.consumers, self.ledger),
+            OtherVpcs(self.consumers, self.ledger, self.dns_queue),
             self.public_dns,
             US,
             self.mode,

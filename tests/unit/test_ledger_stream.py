@@ -20,7 +20,10 @@ SINCE_THEN = {name: {"S": ""} for name in ("answered_by", "refusal", "owner_name
 
 # And what rows from before the path to the endpoint was looked at do not have.
 LATER = {
-    **{name: {"L": []} for name in ("names", "leaving", "releasing", "also_vpcs", "associating", "unserved", "checks")},
+    **{
+        name: {"L": []}
+        for name in ("names", "leaving", "releasing", "also_vpcs", "associating", "letting_go", "unserved", "checks")
+    },
     **{name: {"S": ""} for name in ("regional_name", "regional_zone_id", "declared")},
     "checked_at": {"NULL": True},
     "is_native": {"BOOL": False},

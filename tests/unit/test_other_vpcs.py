@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
@@ -210,6 +211,66 @@ def test_a_vpc_that_was_deleted_is_served_no_longer_whatever_route_53_says_of_it
     autopilot.run()
 
     assert autopilot.row(ref).status is (Status.RETIRED if is_gone else Status.FAILED)
+
+
+ALSO = "autopilot:also-vpcs"
+
+
+def about_to(autopilot: FakeAutopilot, does: str, label: str) -> ConnectionRef:
+    """An endpoint of the first VPC that begins to serve the second, or is to let it go, at its next look."""
+    vpc, spoke = autopilot.network.vpcs
+    service_id = autopilot.aws.service(MANAGED | {"autopilot:records": label})
+    if does == "gets the tag":
+        ref = autopilot.ready(vpc, service_id)
+        tags = [{"Key": ALSO, "Value": spoke.vpc_id}]
+        autopilot.aws.ec2(CONSUMER, "CreateTags", Resources=[ref.endpoint_id], Tags=tags)
+        return ref
+    ref = autopilot.connected(vpc, service_id, also_vpcs=spoke.vpc_id)
+    autopilot.settle(ref)
+    match does:
+        case "loses the tag":
+            autopilot.aws.ec2(CONSUMER, "DeleteTags", Resources=[ref.endpoint_id], Tags=[{"Key": ALSO}])
+        case "declines":
+            off = [{"Key": "autopilot:dns", "Value": "off"}]
+            autopilot.aws.ec2(CONSUMER, "CreateTags", Resources=[ref.endpoint_id], Tags=off)
+        case _:
+            autopilot.aws.delete(ref)
+    return ref
+
+
+def look_at_both(autopilot: FakeAutopilot, first: ConnectionRef, second: ConnectionRef, calls: int) -> bool:
+    """Look at the first; at the second after that many calls. Whether there were as many."""
+    looked: list[Dns | None] = []
+    autopilot.calls.meanwhile = (calls, lambda: looked.append(autopilot.converge(second)))
+    autopilot.converge(first)
+    autopilot.calls.meanwhile = None
+    return bool(looked)
+
+
+DOES = ["gets the tag", "loses the tag", "declines", "goes"]
+
+
+@pytest.mark.parametrize("second", DOES)
+@pytest.mark.parametrize("first", DOES)
+def test_whenever_two_endpoints_begin_to_serve_or_let_go_of_one_vpc_it_is_served_as_the_last_of_them_wants(
+    first: str, second: str
+) -> None:
+    """The second is looked at before each call of the first's look."""
+    is_wanted = "gets the tag" in (first, second)
+    for calls in count():
+        autopilot = FakeAutopilot()
+        for _ in range(2):
+            autopilot.aws.new_vpc(CONSUMER)
+        refs = about_to(autopilot, first, "api"), about_to(autopilot, second, "ledger")
+        spoke = autopilot.network.vpcs[1]
+        autopilot.dns_queue.take()
+        if not look_at_both(autopilot, *refs, calls):
+            break
+        for _ in range(3):
+            autopilot.clock.advance(60)
+            for wake_up in autopilot.dns_queue.take():
+                autopilot.converge(wake_up)
+        assert (ZONE in autopilot.aws.zones_in(spoke)) is is_wanted, calls
 
 
 def let_go(autopilot: FakeAutopilot, ref: ConnectionRef) -> None:

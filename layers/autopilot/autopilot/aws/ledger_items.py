@@ -90,6 +90,7 @@ def _row(item: Mapping[str, Any]) -> LedgerRow:
             releasing=tuple(dns.get("releasing", ())),
             also_vpcs=tuple(dns.get("also_vpcs", ())),
             associating=tuple(dns.get("associating", ())),
+            letting_go=tuple(dns.get("letting_go", ())),
             unserved=tuple(dns.get("unserved", ())),
             checks=tuple(check for check in dns.get("checks", ()) if "unserved" in dns or not _is_of_other_vpcs(check)),
             checked_at=_moment(dns, "checked_at"),

@@ -267,7 +267,8 @@ class DnsFacet:
     with the moment that was seen.
     releasing: those of them that the brake let go, until they are gone.
     also_vpcs: the other VPCs that our zones were associated with for this endpoint, as its tag names them. associating:
-    those that are about to be, or that may have some of our zones. unserved: what keeps our zones from such VPCs, or on
+    those that are about to be, or that may have some of our zones. letting_go: those of both that are to lose them: who
+    else serves one is asked only once that is written. unserved: what keeps our zones from such VPCs, or on
     those that are to lose them, in sentences with the fix.
     change_ids: the Route 53 changes not yet seen INSYNC. reason: a sentence. checks: sentences about the path to the
     endpoint, each with its fix. checked_at: when the account was last looked into. regional_name, regional_zone_id:
@@ -291,6 +292,7 @@ class DnsFacet:
     releasing: tuple[str, ...] = ()
     also_vpcs: tuple[str, ...] = ()
     associating: tuple[str, ...] = ()
+    letting_go: tuple[str, ...] = ()
     unserved: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
     checked_at: datetime | None = None
@@ -308,6 +310,11 @@ class DnsFacet:
     def maybe_served(self) -> tuple[str, ...]:
         """The other VPCs that our zones may be associated with: what died or was refused may have done it or not."""
         return (*self.also_vpcs, *self.associating)
+
+    @property
+    def serving(self) -> frozenset[str]:
+        """The other VPCs that the endpoint serves or is about to."""
+        return frozenset(self.maybe_served) - set(self.letting_go)
 
     @property
     def all_checks(self) -> tuple[str, ...]:

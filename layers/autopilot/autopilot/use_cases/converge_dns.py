@@ -189,7 +189,7 @@ class ConvergeDns:
 
     def _reach_through_role(self, look: DnsLook, consumer: ConsumerAccount, endpoint: Endpoint | None) -> Reached:
         if endpoint is None or endpoint.state.asks_for_no_dns:
-            return look, self.endpoint_dns.absent(look, consumer)
+            return self.endpoint_dns.absent(look, consumer)
         if look.listed is None:
             return look, look.known.dns
         is_available = endpoint.state is AwsState.AVAILABLE

@@ -33,7 +33,7 @@ type OurZones = Mapping[str, Sequence[HostedZone]]
 
 NO_NAMES = "no names are declared for the service, so none were written"
 # What a facet no longer knows of once everything of the endpoint was taken away.
-_LET_GO: Mapping[str, object] = {"leaving": (), "checks": (), "associating": (), "unserved": ()}
+_LET_GO: Mapping[str, object] = {"leaving": (), "checks": (), "associating": (), "letting_go": (), "unserved": ()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class EndpointDns:
         Raises AwsCallFailed.
         """
         if endpoint.declines_dns:
-            return look, self._declined(look, consumer, endpoint)
+            return self._declined(look, consumer, endpoint)
         look = replace(look, insync=self._insync(look, consumer))
         if look.is_still_spreading:
             return look, look.known.dns
@@ -84,20 +84,21 @@ class EndpointDns:
         targets = tuple(dict.fromkeys((record.name, record.target) for record in wanted))
         return self._in_zones(look, consumer, endpoint, zoned, targets, facts)
 
-    def absent(self, look: DnsLook, consumer: ConsumerAccount) -> DnsFacet:
+    def absent(self, look: DnsLook, consumer: ConsumerAccount) -> Reached:
         """The facet once nothing of ours leads to the endpoint any more. Raises AwsCallFailed."""
         known = look.known.dns
-        done, _, still_served = self._let_go(look, consumer)
+        look, done, _, still_served = self._let_go(look, consumer)
         if self.mode is Mode.OBSERVE:
-            return self._observed(look, done)
+            return look, self._observed(look, done)
         if not done and known.value is Dns.ABSENT:
-            return known
+            return look, known
         # Also where nothing is left to remove: a run may have died just after it removed the name, with the VPC known.
         if done or known.vpc_id:
             self._wake_waiting(look)
         what = ", ".join(done) or "there was no DNS of ours to remove"
         value = Dns.BEHIND if still_served else Dns.ABSENT
-        return self.facet(look, value, f"the endpoint is {look.gone.state}; {what}", also_vpcs=still_served, **_LET_GO)
+        facts = {**_LET_GO, "also_vpcs": still_served, "letting_go": still_served}
+        return look, self.facet(look, value, f"the endpoint is {look.gone.state}; {what}", **facts)
 
     def facet(self, look: DnsLook, value: Dns, reason: str, **facts: object) -> DnsFacet:
         """The facet to write; in observe mode the old one, with what was found.
@@ -193,13 +194,16 @@ class EndpointDns:
             return look, self._observed(look, [*would, *done])
         if due:
             self._wake_waiting(look)
-        let_go = self._let_others_go(look, consumer, [zone for zone in old if zone not in behind])
+        standing = {*behind, *(name for name, one in outcomes.items() if one.zone_id)}
+        gone = [zone for zone in old if zone not in behind]
+        are_all = not standing
+        look, let_go = self._let_others_go(look, consumer, gone, are_all=are_all)
         if let_go.partly:
-            behind = tuple(old)
+            standing |= set(old)
         stay = tuple(pair for pair in known.records if pair[0] in kept)
         facts |= {
             "releasing": (),
-            "zones": tuple(sorted({*behind, *(name for name, one in outcomes.items() if one.zone_id)})),
+            "zones": tuple(sorted(standing)),
             "written": tuple(sorted(written | (set(known.written) & (kept | moving)))),
             "records": (*targets, *stay),
             "leaving": tuple(moment for moment in leaving if moment.what in kept),
@@ -208,6 +212,7 @@ class EndpointDns:
         facts |= {
             "also_vpcs": tuple(vpc for vpc in served.wholly if vpc not in partly),
             "associating": tuple(sorted(partly)),
+            "letting_go": tuple(sorted({*served.refused, *(let_go.refused if are_all else ())})),
             "unserved": (*served.problems, *let_go.problems),
         }
         is_consumers_own = bool(targets) and all(name.fqdn in own for name in names)
@@ -349,36 +354,39 @@ class EndpointDns:
 
     # The consumer's say
 
-    def _declined(self, look: DnsLook, consumer: ConsumerAccount, endpoint: Endpoint) -> DnsFacet:
-        done, behind, still_served = self._let_go(look, consumer, written=self._written(look))
+    def _declined(self, look: DnsLook, consumer: ConsumerAccount, endpoint: Endpoint) -> Reached:
+        look, done, behind, still_served = self._let_go(look, consumer, written=self._written(look))
         if self.mode is Mode.OBSERVE:
-            return self._observed(look, [f"the endpoint's tag {DNS_TAG}=off declines names", *done])
+            return look, self._observed(look, [f"the endpoint's tag {DNS_TAG}=off declines names", *done])
         if done:
             self._wake_waiting(look)
         reason = ", ".join([f"the endpoint's own tag {DNS_TAG}=off declines names", *done])
         facts: dict[str, object] = {**_LET_GO, "vpc_id": endpoint.vpc_id, "zones": behind, "records": (), "written": ()}
-        return self.facet(look, Dns.DECLINED, reason, also_vpcs=still_served, **facts)
+        facts |= {"also_vpcs": still_served, "letting_go": still_served}
+        return look, self.facet(look, Dns.DECLINED, reason, **facts)
 
     def _let_go(
         self, look: DnsLook, consumer: ConsumerAccount, written: frozenset[str] | None = None
-    ) -> tuple[list[str], tuple[str, ...], tuple[str, ...]]:
+    ) -> tuple[DnsLook, list[str], tuple[str, ...], tuple[str, ...]]:
         """Take everything of the endpoint away, or what was written for it, also from the other VPCs that it served.
         Returns what was done, the zones where something stays, and those VPCs whose accounts did not let us."""
         zone_names, known = self._zone_names(look), look.known.dns
         done, behind = self._clear(look, consumer, self._our_zones(look, consumer, zone_names), written=written)
         if not known.maybe_served or known.vpc_id is None or self.mode is Mode.OBSERVE:
-            return done, behind, ()
-        served = self._let_others_go(look, consumer, zone_names)
+            return look, done, behind, ()
+        look, served = self._let_others_go(look, consumer, zone_names, are_all=True)
         let_go = [f"no longer serves {vpc}" for vpc in known.maybe_served if vpc not in served.partly]
-        return [*done, *let_go, *served.problems], behind, served.partly
+        return look, [*done, *let_go, *served.problems], behind, served.partly
 
-    def _let_others_go(self, look: DnsLook, consumer: ConsumerAccount, zone_names: Sequence[str]) -> Served:
+    def _let_others_go(
+        self, look: DnsLook, consumer: ConsumerAccount, zone_names: Sequence[str], *, are_all: bool
+    ) -> tuple[DnsLook, Served]:
         """Take those of our zones of these names that still stand off the other VPCs."""
         known = look.known.dns
         if not known.maybe_served or not zone_names:
-            return Served()
+            return look, Served()
         ours = self._zones(look, consumer).of(zone_names, known.vpc_id, known.zones)
-        return self.other_vpcs.let_go(look, consumer, _named(ours))
+        return self.other_vpcs.let_go(look, consumer, _named(ours), are_all=are_all)
 
     # Zones, and who else wants their names
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
+from autopilot.domain.connection import LedgerRow
 from autopilot.domain.endpoint import Endpoint, VpcRef
 from autopilot.domain.shadowing import ZoneInVpc, zone_that_answers
+from autopilot.domain.wake_up import SeenBy, WakeUp
 from autopilot.use_cases.associations import Asked, Associations
 from autopilot.use_cases.dns_look import DnsLook
-from autopilot.use_cases.ports import ConsumerAccount, ConsumerAccounts, Ledger
+from autopilot.use_cases.ports import ConsumerAccount, ConsumerAccounts, Ledger, Queue
 
 # A zone of ours: its name and its id.
 type OurZone = tuple[str, str]
@@ -43,10 +46,12 @@ class ToServe:
 @dataclass(frozen=True, slots=True)
 class Served:
     """wholly: the VPCs that have all of our zones. partly: those that have some, or may have. problems: sentences.
-    lacking: the names of the zones that one of them did not have yet."""
+    refused: those of the latter whose accounts do not let us take our zones off. lacking: the names of the zones that
+    one of them did not have yet."""
 
     wholly: tuple[str, ...] = ()
     partly: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
     problems: Sequence[str] = ()
     lacking: frozenset[str] = frozenset()
 
@@ -57,6 +62,7 @@ class OtherVpcs:
 
     consumers: ConsumerAccounts
     ledger: Ledger
+    dns_queue: Queue
 
     def serve(
         self, look: DnsLook, consumer: ConsumerAccount, endpoint: Endpoint, there: ToServe
@@ -75,47 +81,92 @@ class OtherVpcs:
         associations = self._associations(look, consumer)
         for ref in sorted(unclean):
             associations.withdraw([zone_id for _, zone_id in ours], ref)
-        asked = [associations.ask(ref, dict(ours), allows_shadowing=look.service.allows_shadowing) for ref in refs]
+        ask = partial(associations.ask, ours=dict(ours), allows_shadowing=look.service.allows_shadowing)
+        asked = [ask(ref) for ref in refs]
+        known_to_serve = _refs(look, look.known.dns.serving)
+        new = {one.vpc for one in asked if one.has and one.vpc not in known_to_serve}
+        look = self._write_down(look, coming=[one.vpc for one in asked if one.lacks or one.vpc in new])
+        # What another endpoint served it with may have been taken off before that one could know of this one.
+        asked = [ask(one.vpc) if one.vpc in new else one for one in asked]
         lacking = {name for one in asked if one.vpc in maybe for name, _ in ours if name not in one.has}
-        to_associate = [one for one in asked if one.lacks]
-        look = self._write_down(look, [one.vpc for one in to_associate])
-        for one in to_associate:
-            associations.add(one)
+        for one in asked:
+            if one.lacks:
+                associations.add(one)
         wholly = {one.vpc for one in asked if one.has and not one.refusals}
         partly = {one.vpc for one in asked if one.vpc not in wholly and (one.has or one.vpc in maybe)}
         problems += [text for one in asked for text in (*one.refusals, *_left_out(one, endpoint, there))]
-        refused = self._take_off(look, associations, [*ours, *there.old], maybe - set(refs))
+        look, refused = self._take_off(look, associations, [*ours, *there.old], maybe - set(refs))
         problems += [text for one in refused.values() for text in one]
-        return look, Served(_texts(wholly), _texts(partly | refused.keys()), problems, frozenset(lacking))
+        partly |= refused.keys()
+        return look, Served(_texts(wholly), _texts(partly), _texts(refused), problems, frozenset(lacking))
 
-    def let_go(self, look: DnsLook, consumer: ConsumerAccount, ours: Sequence[OurZone]) -> Served:
-        """Take our zones off all of them; left are those whose accounts do not let us. Raises AwsCallFailed."""
+    def let_go(
+        self, look: DnsLook, consumer: ConsumerAccount, ours: Sequence[OurZone], *, are_all: bool
+    ) -> tuple[DnsLook, Served]:
+        """Take these of our zones off all of them; left are those whose accounts do not let us.
+
+        are_all: the endpoint serves them with no other ones. Raises AwsCallFailed.
+        """
         maybe = _refs(look, look.known.dns.maybe_served)
-        refused = self._take_off(look, self._associations(look, consumer), ours, maybe)
-        return Served(partly=_texts(refused), problems=[text for one in refused.values() for text in one])
+        look, refused = self._take_off(look, self._associations(look, consumer), ours, maybe, are_all=are_all)
+        problems = [text for one in refused.values() for text in one]
+        return look, Served(partly=_texts(refused), refused=_texts(refused), problems=problems)
 
     def _take_off(
-        self, look: DnsLook, associations: Associations, ours: Sequence[OurZone], refs: Collection[VpcRef]
-    ) -> Mapping[VpcRef, Sequence[str]]:
-        """Those whose accounts do not let us, and why. What other endpoints of the VPC serve them with stays."""
-        rows = self.ledger.rows_in(look.owner, look.known.dns.vpc_id) if refs else ()
-        others = [(_refs(look, row.dns.maybe_served), row.dns.zones) for row in rows if row.ref != look.ref]
-        refused: dict[VpcRef, Sequence[str]] = {}
-        for ref in sorted(refs):
-            still = {zone for served, zones in others if ref in served for zone in zones}
-            zone_ids = [zone_id for name, zone_id in ours if name not in still]
-            # A zone that is gone serves nobody, whoever lets us in.
-            if zone_ids and (refusals := associations.remove(zone_ids, ref)):
-                refused[ref] = refusals
-        return refused
+        self,
+        look: DnsLook,
+        associations: Associations,
+        ours: Sequence[OurZone],
+        refs: Collection[VpcRef],
+        *,
+        are_all: bool = True,
+    ) -> tuple[DnsLook, Mapping[VpcRef, Sequence[str]]]:
+        """Those whose accounts do not let us, and why. What other endpoints of the VPC serve them with stays.
 
-    def _write_down(self, look: DnsLook, vpcs: Iterable[VpcRef]) -> DnsLook:
-        """A run that dies would leave a VPC that is served although no tag says so, and nobody knows of it."""
-        known = look.known.dns
-        associating = tuple(sorted({*known.associating, *map(str, vpcs)}))
-        if associating == known.associating:
+        Of two endpoints that let one VPC go at the same time, the one that asks last sees that nobody keeps it.
+        """
+        # A zone that is gone serves nobody, whoever lets us in.
+        if not refs or not ours:
+            return look, {}
+        look = self._write_down(look, going=refs if are_all else ())
+        others = self._others(look)
+        refused: dict[VpcRef, Sequence[str]] = {}
+        taken: set[tuple[VpcRef, str]] = set()
+        for ref in sorted(refs):
+            still = {zone for row in others if ref in _refs(look, row.dns.serving) for zone in row.dns.zones}
+            zones = {name: zone_id for name, zone_id in ours if name not in still}
+            if zones and (refusals := associations.remove(zones.values(), ref)):
+                refused[ref] = refusals
+            taken |= {(ref, name) for name in zones}
+        if taken:
+            self._wake_who_came(look, taken)
+        return look, refused
+
+    def _wake_who_came(self, look: DnsLook, taken: Collection[tuple[VpcRef, str]]) -> None:
+        """Another endpoint may have begun to serve a VPC after it was asked who does: it finds out what it lost."""
+        came = [
+            row
+            for row in self._others(look)
+            if any((ref, zone) in taken for ref in _refs(look, row.dns.serving) for zone in row.dns.zones)
+        ]
+        self.dns_queue.send((WakeUp.about(row.connection, SeenBy.EVENT), 0) for row in came)
+
+    def _others(self, look: DnsLook) -> Sequence[LedgerRow]:
+        rows = self.ledger.rows_in(look.owner, look.known.dns.vpc_id)
+        return [row for row in rows if row.ref != look.ref]
+
+    def _write_down(self, look: DnsLook, coming: Iterable[VpcRef] = (), going: Iterable[VpcRef] = ()) -> DnsLook:
+        """A run that dies would leave a VPC that is served although no tag says so, and nobody knows of it; and another
+        endpoint that lets it go must know what this one is about to do."""
+        known, begun = look.known.dns, set(_texts(coming))
+        intended = replace(
+            known,
+            associating=tuple(sorted({*known.associating, *begun})),
+            letting_go=tuple(sorted({*known.letting_go, *_texts(going)} - begun)),
+        )
+        if intended == known:
             return look
-        return replace(look, known=self.ledger.record_dns(look.known, replace(known, associating=associating)))
+        return replace(look, known=self.ledger.record_dns(look.known, intended))
 
     def _associations(self, look: DnsLook, consumer: ConsumerAccount) -> Associations:
         return Associations(self.consumers, consumer.hosted_zones, look.owner)
