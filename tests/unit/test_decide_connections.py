@@ -147,13 +147,17 @@ def test_a_run_that_died_after_accept_is_recognised_as_ours(autopilot: FakeAutop
 
 def calls_until(operation: str) -> int:
     """How many calls a first decision makes up to this one."""
+    return calls_to_accept().index(operation) + 1
+
+
+def calls_to_accept() -> list[str]:
     trial = FakeAutopilot()
     ref = requested(trial)
     trial.decide(event(ref))
-    return trial.calls.made.index(operation) + 1
+    return trial.calls.made
 
 
-@pytest.mark.parametrize("dies_after", range(1, calls_until("SendMessageBatch") + 1))
+@pytest.mark.parametrize("dies_after", range(1, len(calls_to_accept()) + 1))
 def test_wherever_a_run_dies_the_next_one_ends_with_one_accept_of_ours(
     autopilot: FakeAutopilot, dies_after: int
 ) -> None:
@@ -164,6 +168,33 @@ def test_wherever_a_run_dies_the_next_one_ends_with_one_accept_of_ours(
     autopilot.decide(event(ref))
 
     assert (state(autopilot, ref), autopilot.row(ref).acceptance.value) == (AwsState.PENDING, Acceptance.ACCEPTED)
+    assert autopilot.calls.made.count(ACCEPT) == 1
+    assert event(ref) in autopilot.dns_queue.take()
+
+
+@pytest.mark.parametrize("wakes_up_with", [event, notification])
+def test_what_we_accepted_is_handed_on_once_however_many_tell_of_it(
+    autopilot: FakeAutopilot, wakes_up_with: Callable[[ConnectionRef], WakeUp]
+) -> None:
+    """PrivateLink notifies of the request and of our own Accept."""
+    ref = requested(autopilot)
+    autopilot.decide(event(ref))
+    autopilot.clock.advance(1)
+    for _ in range(2):
+        autopilot.decide(wakes_up_with(ref))
+
+    assert autopilot.dns_queue.sent == [(event(ref), 5)]
+
+
+def test_while_the_queue_fails_what_we_accepted_is_handed_on_by_whichever_try_can(autopilot: FakeAutopilot) -> None:
+    ref = requested(autopilot)
+    autopilot.calls.refused["SendMessageBatch"] = "InternalError"
+    for _ in range(3):
+        assert autopilot.decide(event(ref)).failed
+    autopilot.calls.refused.clear()
+
+    autopilot.decide(event(ref))
+
     assert autopilot.calls.made.count(ACCEPT) == 1
     assert event(ref) in autopilot.dns_queue.take()
 

@@ -58,13 +58,16 @@ class Answers:
                 pass
 
     def _accept(self, service: EndpointService, looks: Sequence[Decided]) -> None:
-        """Record the entry that decides, call EC2 once for all, record what came of it, hand on to DNS."""
+        """Record the entry that decides, call EC2 once for all, hand on to DNS, record what came of it.
+
+        In this order: whoever finds it accepted knows that it was handed on.
+        """
         intended = self._record_all(looks, Acceptance.ACCEPTING)
         accepted = self._called(self.services.accept, service, intended)
+        self.wakes.hand_on(accepted)
         recorded = self._record_all(accepted, Acceptance.ACCEPTED)
         recorded += self._record_all(self._overtaken(accepted, recorded), Acceptance.ACCEPTED)
         self.outcome.counts["accepted"] += len(recorded)
-        self.wakes.hand_on(accepted)
 
     def _overtaken(self, accepted: Sequence[Decided], recorded: Sequence[Decided]) -> list[Decided]:
         """Those of which another run wrote something else while EC2 accepted them, over that; what a person did stays.

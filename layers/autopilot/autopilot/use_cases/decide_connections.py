@@ -191,11 +191,14 @@ class DecideConnections:
         """What AWS's state says was done: by us before a crash, or by somebody else."""
         found = [(look, recognised(look.row, service, self._answer(look), self.clock())) for look in looks]
         news = [(look, facet) for look, facet in found if facet != look.row.acceptance]
-        for look, facet in news:
-            answers.write(look, facet, verb="is")
         # A sweep compares the DNS by itself.
         changed = {look.ref for look, _ in news}
-        answers.wakes.hand_on(look for look in looks if not look.is_swept or look.ref in changed)
+        due = [look for look in looks if look.ref in changed or not (look.is_swept or look.was_handed_on)]
+        # What we accepted is handed on before that is written; what is new, once converge_dns can find its row.
+        answers.wakes.hand_on(look for look in due if look.was)
+        for look, facet in news:
+            answers.write(look, facet, verb="is")
+        answers.wakes.hand_on(look for look in due if not look.was)
 
     def _answer(self, look: Look) -> Answer | None:
         """Only what was done in the provider's own account is a person's answer in our place."""

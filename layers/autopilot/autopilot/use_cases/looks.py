@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from autopilot.domain.acceptance import Step
 from autopilot.domain.allowlist import Decision
-from autopilot.domain.connection import Acceptance, AwsState, ConnectionRef, LedgerRow
+from autopilot.domain.connection import Acceptance, AwsState, ConnectionRef, Dns, LedgerRow
 from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.organization import Owner
 from autopilot.domain.wake_up import SeenBy, WakeUp
@@ -37,6 +37,16 @@ class Look:
     @property
     def is_swept(self) -> bool:
         return self.wake_up is not None and self.wake_up.seen_by in SWEPT
+
+    @property
+    def was_handed_on(self) -> bool:
+        """Accepted by us, which is written after the hand-on only; until AWS made it available, that one waits for it.
+
+        Of each connection an event tells and two notifications, one of them of our own Accept.
+        """
+        row = self.row
+        is_ours = row.acceptance.value is Acceptance.ACCEPTED and row.dns.value is Dns.NONE
+        return is_ours and self.state is AwsState.PENDING
 
     @property
     def may_be_disconnected(self) -> bool:
