@@ -20,7 +20,14 @@ from autopilot.domain.connection import ConnectionRef, Status
 from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.wake_up import WakeUp
 from functions.converge_dns import handler as converge_dns
-from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, SECONDS_TO_INSYNC, FakeAutopilot, event
+from tests.fakes.autopilot import (
+    NOTIFICATION_TOPIC,
+    SECONDS_TO_AVAILABLE,
+    SECONDS_TO_INSYNC,
+    FakeAutopilot,
+    event,
+    notification,
+)
 from tests.fakes.aws_model import Client
 from tests.fakes.calls import Calls
 from tests.fakes.clock import Clock
@@ -29,7 +36,7 @@ from tests.fakes.endpoint_services import ServicesOfACopy
 from tests.fakes.landscape import PROVIDER, REGION
 from tests.fakes.messages import FakeQueue
 from tests.faults.token_buckets import ACCEPT, CONSUMERS_EC2, LIMITS, LIST, PROVIDERS_EC2, ROUTE_53, TokenBuckets
-from tests.local_aws.privatelink import Caller
+from tests.local_aws.privatelink import Caller, Notification
 
 DECIDE, CONVERGE, REPORT, SWEEP = "decide_connection", "converge_dns", "report_status", "sweep"
 ROUTE_53_CALLS = {
@@ -63,6 +70,8 @@ _GROUP = "sg-0123456789abcdef0"
 AWS_SECONDS = SECONDS_TO_AVAILABLE + SECONDS_TO_INSYNC
 _REPORT_SECONDS, _SWEEP_SECONDS = 30, 300
 _MESSAGE_SECONDS = 0.05
+# PrivateLink to topic to queue, longer than an event takes: so none is answered together with it. A guess.
+_NOTIFICATION_SECONDS = 1
 _RETRY_SECONDS = (2, 10, 60, 300)
 
 
@@ -204,8 +213,11 @@ class Storm:
         return self._outcome(refs, began)
 
     def _begin(self) -> list[ConnectionRef]:
-        """Everybody asks in the same second, and each request is one event."""
+        """Everybody asks in the same second. Of each connection an event tells, and PrivateLink itself: of the request,
+        and of our own Accept as well."""
         service = self.autopilot.aws.service()
+        self.autopilot.services.notify(service, NOTIFICATION_TOPIC)
+        self.autopilot.aws.privatelink._on_notification = self._notified
         accounts = [f"{number:012}" for number in range(300_000_000_000, 300_000_000_000 + self.accounts)]
         self.autopilot.consumers.roles |= set(accounts)
         owners = [accounts[number % self.accounts] for number in range(self.connections)]
@@ -217,6 +229,10 @@ class Storm:
             self.queues[DECIDE].put(Message(event(ref, owner), self.clock.seconds()))
         self.calls.counts.clear()
         return refs
+
+    def _notified(self, notice: Notification) -> None:
+        ref = ConnectionRef(notice.service_id, notice.endpoint_id)
+        self.queues[DECIDE].put(Message(notification(ref), self.clock.seconds() + _NOTIFICATION_SECONDS))
 
     def _watch_whose_rights(self) -> None:
         enter = self.autopilot.consumers.enter
