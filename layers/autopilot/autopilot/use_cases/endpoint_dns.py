@@ -125,12 +125,13 @@ class EndpointDns:
     def _is_known(self, zone_name: str, known: DnsFacet, look: DnsLook, vpc_id: str) -> bool:
         """Whether the VPC has had a zone of ours of that name: it may stand although the VPC asks it no longer.
 
-        known: from before the zones were written down that this look is about to make.
+        known: from before the zones were written down that this look is about to make. What was only begun, and was
+        throttled perhaps, is no such zone: a new one is born with its VPC.
         """
-        if zone_name in known.zones:
+        if zone_name in known.zones and known.value is not Dns.NONE:
             return True
-        others = (row for row in self.ledger.rows_in(look.owner, vpc_id) if row.ref != look.ref)
-        return any(zone_name in row.dns.zones for row in others if row.dns.value is not Dns.ABSENT)
+        others = (row.dns for row in self.ledger.rows_in(look.owner, vpc_id) if row.ref != look.ref)
+        return any(zone_name in dns.zones for dns in others if dns.value not in (Dns.NONE, Dns.ABSENT))
 
     def _in_zones(
         self,
