@@ -25,6 +25,8 @@ from autopilot.messages import work_off
 from autopilot.settings import Settings
 from autopilot.use_cases.converge_dns import ConvergeDns
 from autopilot.use_cases.endpoint_dns import EndpointDns
+from autopilot.use_cases.names_in_zones import NamesInZones
+from autopilot.use_cases.neighbours import Neighbours
 from autopilot.use_cases.other_vpcs import OtherVpcs
 from autopilot.use_cases.service_names import ServiceNames
 
@@ -53,19 +55,21 @@ def wire(account: str) -> tuple[ConvergeDns, SqsQueue]:
     )
     ledger = LedgerTable(boto3.client("dynamodb", config=CONFIG), settings.ledger_table)
     load_balancers = Elbv2LoadBalancers(boto3.client("elbv2", config=CONFIG), boto3.client("acm", config=CONFIG), now)
-    endpoint_dns = EndpointDns(
-        services=services,
+    names, ttl, grace = ServiceNames(load_balancers), settings.record_ttl, settings.name_grace
+    neighbours = Neighbours(services, ledger, queue, names, ttl)
+    in_zones = NamesInZones(
         ledger=ledger,
-        dns_queue=queue,
-        names=ServiceNames(load_balancers),
+        names=names,
+        neighbours=neighbours,
         other_vpcs=OtherVpcs(consumers, ledger, queue),
         public_dns=ResolverPublicDns(now, settings.public_resolver),
         autopilot=autopilot,
         mode=settings.mode,
-        ttl=settings.record_ttl,
-        grace=settings.name_grace,
+        ttl=ttl,
+        grace=grace,
         clock=now,
     )
+    endpoint_dns = EndpointDns(names, in_zones, neighbours, settings.mode, ttl, grace, now)
     converge_dns = ConvergeDns(services, consumers, ledger, queue, endpoint_dns, now)
     return converge_dns, queue
 

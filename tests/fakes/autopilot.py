@@ -23,6 +23,8 @@ from autopilot.use_cases.differences import Differences, DriftChecks
 from autopilot.use_cases.endpoint_dns import EndpointDns
 from autopilot.use_cases.follow_allowlist import FollowAllowlist
 from autopilot.use_cases.looks import Outcome
+from autopilot.use_cases.names_in_zones import NamesInZones
+from autopilot.use_cases.neighbours import Neighbours
 from autopilot.use_cases.notices import Notices
 from autopilot.use_cases.other_vpcs import OtherVpcs
 from autopilot.use_cases.reminders import Reminders
@@ -125,11 +127,11 @@ class FakeAutopilot:
 
     @property
     def converge_dns(self) -> ConvergeDns:
-        endpoint_dns = EndpointDns(
-            self.services,
+        neighbours = Neighbours(self.services, self.ledger, self.dns_queue, self.names, ttl=60)
+        in_zones = NamesInZones(
             self.ledger,
-            self.dns_queue,
             self.names,
+            neighbours,
             OtherVpcs(self.consumers, self.ledger, self.dns_queue),
             self.public_dns,
             US,
@@ -138,6 +140,7 @@ class FakeAutopilot:
             grace=self.grace,
             clock=self.clock,
         )
+        endpoint_dns = EndpointDns(self.names, in_zones, neighbours, self.mode, 60, self.grace, self.clock)
         return ConvergeDns(self.services, self.consumers, self.ledger, self.dns_queue, endpoint_dns, self.clock)
 
     @property

@@ -206,7 +206,7 @@ class ConvergeDns:
             if not look.service.declares_names:
                 return facet(look, Dns.UNDECLARED, NO_NAMES)
             left = f"these stay in {dns.vpc_id} as they are: {behind}" if behind else "no names were written"
-            return facet(look, Dns.NO_ROLE, f"{refusal}, so {left}", **self._by_hand(look))
+            return facet(look, Dns.NO_ROLE, f"{refusal}, so {left}", self._by_hand(look))
         return None if look.is_missing_just_now else self._left_behind(look, refusal)
 
     def _left_behind(self, look: DnsLook, why: Exception) -> DnsFacet:
@@ -216,15 +216,16 @@ class ConvergeDns:
             return facet(look, Dns.BEHIND, f"{why}, so these stay behind in {dns.vpc_id}: {behind}")
         return facet(look, Dns.ABSENT, f"the endpoint is {look.gone.state}; there was no DNS of ours to remove")
 
-    def _by_hand(self, look: DnsLook) -> dict[str, object]:
-        """What a person in the consumer's account has to be told to make the names."""
+    def _by_hand(self, look: DnsLook) -> DnsFacet:
+        """With what a person in the consumer's account has to be told to make the names."""
         entry = regional_entry_of(look.ref.endpoint_id, look.listed.dns_entries) if look.listed else None
-        return {
-            "names": tuple((name.fqdn, name.zone) for name in self.endpoint_dns.names(look.service)),
-            "regional_name": entry.name if entry else "",
-            "regional_zone_id": entry.hosted_zone_id if entry else "",
-            "is_native": look.service.is_native,
-        }
+        return replace(
+            look.known.dns,
+            names=tuple((name.fqdn, name.zone) for name in self.endpoint_dns.names(look.service)),
+            regional_name=entry.name if entry else "",
+            regional_zone_id=entry.hosted_zone_id if entry else "",
+            is_native=look.service.is_native,
+        )
 
     def _record(self, look: DnsLook, facet: DnsFacet) -> None:
         """Write what is news: the facet, AWS's state, or that it no longer fails."""
