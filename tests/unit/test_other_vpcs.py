@@ -409,9 +409,10 @@ def test_a_vpc_that_another_ones_endpoint_serves_gets_its_own_endpoints_names_on
     own = autopilot.ready(spoke, service_id)
 
     assert f"of {vpc.vpc_id}, where the tag autopilot:also-vpcs of an endpoint names" in autopilot.row(own).dns.reason
-    let_go(autopilot, hub)
-    autopilot.clock.advance(DAY)
-    autopilot.settle(own)
+    autopilot.aws.ec2(CONSUMER, "DeleteTags", Resources=[hub.endpoint_id], Tags=[{"Key": ALSO}])
+    autopilot.converge(hub)
+    for wake_up in autopilot.dns_queue.take():
+        autopilot.converge(wake_up)
     assert autopilot.aws.resolves(spoke, API) == target(autopilot, own)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from autopilot.domain.connection import LedgerRow
+from autopilot.domain.connection import Dns, LedgerRow
 from autopilot.domain.endpoint import Endpoint, VpcRef
 from autopilot.domain.shadowing import ZoneInVpc, zone_that_answers
 from autopilot.domain.wake_up import SeenBy, WakeUp
@@ -139,17 +139,22 @@ class OtherVpcs:
                 refused[ref] = refusals
             taken |= {(ref, name) for name in zones}
         if taken:
-            self._wake_who_came(look, taken)
+            self._wake(look, taken)
         return look, refused
 
-    def _wake_who_came(self, look: DnsLook, taken: Collection[tuple[VpcRef, str]]) -> None:
-        """Another endpoint may have begun to serve a VPC after it was asked who does: it finds out what it lost."""
+    def _wake(self, look: DnsLook, taken: Collection[tuple[VpcRef, str]]) -> None:
+        """Another endpoint may have begun to serve a VPC after it was asked who does: it finds out what it lost. And an
+        endpoint in the VPC itself may have waited for the name."""
         came = [
             row
             for row in self._others(look)
             if any((ref, zone) in taken for ref in _refs(look, row.dns.serving) for zone in row.dns.zones)
         ]
-        self.dns_queue.send((WakeUp.about(row.connection, SeenBy.EVENT), 0) for row in came)
+        there = [
+            row for ref in sorted({ref for ref, _ in taken}) for row in self.ledger.rows_in(ref.account, ref.vpc_id)
+        ]
+        waiting = [row for row in there if row.dns.value is Dns.BLOCKED]
+        self.dns_queue.send((WakeUp.about(row.connection, SeenBy.EVENT), 0) for row in (*came, *waiting))
 
     def _others(self, look: DnsLook) -> Sequence[LedgerRow]:
         rows = self.ledger.rows_in(look.owner, look.known.dns.vpc_id)
