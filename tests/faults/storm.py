@@ -10,7 +10,7 @@ import heapq
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -149,7 +149,8 @@ class StormQueue(FakeQueue):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """seconds: from the storm to the last `ready`. counts, throttled: calls that were let through, and not."""
+    """seconds: from the storm to the last `ready`. counts, throttled: calls that were let through, and not. deepest:
+    how many messages waited at most, by queue."""
 
     ready: int
     seconds: float
@@ -158,7 +159,7 @@ class Outcome:
     throttled: Counter[str]
     mails: int
     most_mails_a_second: int
-    deepest_queue: int
+    deepest: Mapping[str, int]
 
     def per_connection(self, *operations: str) -> float:
         return sum(self.counts[operation] for operation in operations) / self.ready
@@ -320,7 +321,7 @@ class Storm:
             throttled=self.calls.throttled,
             mails=len(self.calls.mailed_at),
             most_mails_a_second=max(seconds.values(), default=0),
-            deepest_queue=max(queue.deepest for queue in self.queues.values()),
+            deepest={name: queue.deepest for name, queue in self.queues.items()},
         )
 
 
