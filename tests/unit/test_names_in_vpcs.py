@@ -75,6 +75,23 @@ def test_of_two_that_wait_the_eldest_request_gets_the_name(autopilot: FakeAutopi
     assert autopilot.settle(third) is Dns.BLOCKED
 
 
+def test_one_that_something_else_stops_gets_no_name_either(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    """It has no part in the zone, and nobody would come back for that when it goes."""
+    service_id = certified(autopilot)
+    behind(autopilot, service_id, API)
+    holder = autopilot.ready(vpc, service_id)
+    autopilot.network.without[vpc.vpc_id] = {"enableDnsHostnames"}
+    waiting = autopilot.connected(vpc, service_id)
+    assert autopilot.settle(waiting) is Dns.BLOCKED
+    autopilot.aws.delete(holder)
+    autopilot.converge(holder)
+    assert autopilot.aws.zones_in(vpc) == set()
+
+    autopilot.network.without.clear()
+    autopilot.settle(waiting)
+    assert autopilot.aws.resolves(vpc, API) == target(autopilot, waiting)
+
+
 def test_an_heir_that_is_gone_by_then_gets_nothing(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     service_id = autopilot.aws.service()
     first, second = autopilot.ready(vpc, service_id), autopilot.connected(vpc, service_id)

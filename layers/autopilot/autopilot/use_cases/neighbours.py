@@ -56,7 +56,8 @@ class Neighbours:
 
         def heirs(zone_name: str, vpc_id: str) -> Sequence[Record]:
             records: list[Record] = []
-            for row in self._waiting(look, vpc_id):
+            # What is stopped by something else has no part in the zone so far, and might never come back for it.
+            for row in (row for row in self._waiting(look, vpc_id) if zone_name in row.dns.zones):
                 service = self.services.find(row.ref.service_id)
                 if service is None or not service.managed or service.problem:
                     continue
