@@ -14,7 +14,7 @@ from autopilot.domain.organization import OrganizationalUnit, Owner, Placement
 from autopilot.domain.wake_up import Answer, SeenBy, WakeUp
 from autopilot.use_cases.ports import Refusal
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, FakeAutopilot, event, notification
-from tests.fakes.calls import Crash
+from tests.fakes.calls import Crash, Fault
 from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, STRANGER, ZONE
 
 ACCEPT, REJECT = "AcceptVpcEndpointConnections", "RejectVpcEndpointConnections"
@@ -197,6 +197,34 @@ def test_while_the_queue_fails_what_we_accepted_is_handed_on_by_whichever_try_ca
 
     assert autopilot.calls.made.count(ACCEPT) == 1
     assert event(ref) in autopilot.dns_queue.take()
+
+
+def test_while_the_ledger_is_throttled_what_we_accepted_is_not_handed_on_at_each_try(autopilot: FakeAutopilot) -> None:
+    ref = requested(autopilot)
+    # The intent is written, and no more.
+    autopilot.calls.faults.append(Fault("ThrottlingException", "UpdateItem", passing=1, times=10))
+    autopilot.decide(event(ref))
+    for _ in range(10):
+        autopilot.decide(*autopilot.requests_queue.take())
+
+    assert autopilot.row(ref).acceptance.value is Acceptance.ACCEPTED
+    assert len(autopilot.dns_queue.sent) == 2
+
+
+def test_what_was_put_back_and_could_only_be_written_is_handed_on_by_the_next_try(autopilot: FakeAutopilot) -> None:
+    ref = requested(autopilot)
+    autopilot.calls.faults.append(Fault("ThrottlingException", "UpdateItem", passing=1))
+    autopilot.decide(event(ref))
+    autopilot.dns_queue.take()
+    [put_back] = autopilot.requests_queue.take()
+    autopilot.calls.refused["SendMessageBatch"] = "InternalError"
+    assert autopilot.decide(put_back).failed
+    assert autopilot.row(ref).acceptance.value is Acceptance.ACCEPTED
+    autopilot.calls.refused.clear()
+
+    autopilot.decide(put_back)
+
+    assert autopilot.dns_queue.take() == [event(ref)]
 
 
 def test_a_stale_pending_acceptance_causes_no_second_accept_and_no_news(autopilot: FakeAutopilot) -> None:

@@ -39,14 +39,20 @@ class Look:
         return self.wake_up is not None and self.wake_up.seen_by in SWEPT
 
     @property
+    def was_put_back(self) -> bool:
+        """Whether this is not the first look that the same wake-up asked for."""
+        return self.wake_up is not None and self.wake_up.waited > 0
+
+    @property
     def was_handed_on(self) -> bool:
-        """Accepted by us, which is written after the hand-on only; until AWS made it available, that one waits for it.
+        """Accepted by us: whoever writes that has handed it on, or comes again to do so. What was handed on waits until
+        AWS made it available.
 
         Of each connection an event tells and two notifications, one of them of our own Accept.
         """
         row = self.row
         is_ours = row.acceptance.value is Acceptance.ACCEPTED and row.dns.value is Dns.NONE
-        return is_ours and self.state is AwsState.PENDING
+        return is_ours and self.state is AwsState.PENDING and not self.was_put_back
 
     @property
     def may_be_disconnected(self) -> bool:
