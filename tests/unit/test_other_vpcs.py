@@ -416,6 +416,28 @@ def test_a_vpc_that_another_ones_endpoint_serves_gets_its_own_endpoints_names_on
     assert autopilot.aws.resolves(spoke, API) == target(autopilot, own)
 
 
+def test_two_that_wait_for_a_person_and_may_not_let_go_of_one_anothers_vpc_do_not_wake_one_another_for_ever() -> None:
+    autopilot = FakeAutopilot(allowed_principals=(CONSUMER, STRANGER))
+    autopilot.consumers.roles.add(STRANGER)
+    one, two = autopilot.aws.new_vpc(CONSUMER), autopilot.aws.new_vpc(STRANGER)
+    autopilot.network.consents = {one.vpc_id: STRANGER, two.vpc_id: CONSUMER}
+    refs = []
+    for zone, vpc, spoke in [("one.example.com", one, two), ("two.example.com", two, one)]:
+        blocked = {"autopilot:zone-2": "example.org", "autopilot:records-2": "api"}
+        service_id = autopilot.aws.service(MANAGED | {"autopilot:zone": zone} | blocked)
+        refs.append(autopilot.connected(vpc, service_id, also_vpcs=f"{spoke.account}/{spoke.vpc_id}"))
+        autopilot.settle(refs[-1])
+        autopilot.aws.ec2(vpc.account, "DeleteTags", Resources=[refs[-1].endpoint_id], Tags=[{"Key": ALSO}])
+    assert all(autopilot.row(ref).dns.value is Dns.BLOCKED and autopilot.row(ref).dns.also_vpcs for ref in refs)
+
+    autopilot.calls.refused["DisassociateVPCFromHostedZone"] = "AccessDenied"
+    autopilot.dns_queue.take()
+    for ref in refs:
+        autopilot.converge(ref)
+    assert all("is still served" in text for ref in refs for text in autopilot.row(ref).dns.unserved)
+    assert autopilot.dns_queue.take() == []
+
+
 def test_a_word_of_the_tag_that_was_mended_is_told_no_longer(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     spoke = autopilot.aws.new_vpc(CONSUMER)
     ref = autopilot.ready(vpc)

@@ -137,7 +137,8 @@ class OtherVpcs:
             zones = {name: zone_id for name, zone_id in ours if name not in still}
             if zones and (refusals := associations.remove(zones.values(), ref)):
                 refused[ref] = refusals
-            taken |= {(ref, name) for name in zones}
+            else:
+                taken |= {(ref, name) for name in zones}
         if taken:
             self._wake(look, taken)
         return look, refused
