@@ -13,7 +13,7 @@ from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, FakeAutopilot
 from tests.fakes.calls import Crash, Fault
 from tests.fakes.clock import DAY
 from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc, place_of
-from tests.unit.served_names import API, LEDGER, our_zone, target
+from tests.unit.served_names import API, LEDGER, behind, certified, our_zone, target
 
 
 def test_other_vpcs_of_the_account_are_served_and_let_go_again(autopilot: FakeAutopilot, vpc: Vpc) -> None:
@@ -193,6 +193,33 @@ def test_another_accounts_vpc_that_could_not_be_taken_off_is_taken_off_later(
         autopilot.run()
     assert autopilot.aws.zones_in(spoke) == set()
     assert autopilot.row(ref).status is Status.RETIRED
+
+
+def test_a_zone_of_certificates_is_taken_off_another_accounts_vpc_later_though_the_endpoint_wants_no_names(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    spoke, service_id = autopilot.aws.new_vpc(STRANGER), certified(autopilot)
+    behind(autopilot, service_id, API)
+    autopilot.consumers.roles.add(STRANGER)
+    autopilot.network.consents[spoke.vpc_id] = CONSUMER
+    ref = autopilot.connected(vpc, service_id, also_vpcs=f"{STRANGER}/{spoke.vpc_id}")
+    autopilot.settle(ref)
+    autopilot.ready(vpc, autopilot.aws.service(MANAGED | {"autopilot:zone": API, "autopilot:records": "eu"}))
+
+    autopilot.consumers.roles.discard(STRANGER)
+    autopilot.consumers.leave(STRANGER, REGION)
+    off = [{"Key": "autopilot:dns", "Value": "off"}]
+    autopilot.aws.ec2(CONSUMER, "CreateTags", Resources=[ref.endpoint_id], Tags=off)
+    for _ in range(2):
+        autopilot.clock.advance(DAY)
+        autopilot.run()
+        assert "is still served" in autopilot.row(ref).dns.reason
+
+    autopilot.consumers.roles.add(STRANGER)
+    autopilot.clock.advance(DAY)
+    autopilot.run()
+    assert autopilot.aws.zones_in(spoke) == set()
+    assert autopilot.row(ref).dns.zones == autopilot.row(ref).dns.also_vpcs == ()
 
 
 @pytest.mark.parametrize("code", ["InvalidVPCId", "AccessDenied"])

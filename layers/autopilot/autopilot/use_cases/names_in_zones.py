@@ -67,8 +67,8 @@ class InZones:
 
 @dataclass(frozen=True, slots=True)
 class LetGo:
-    """done: what was taken away, or in observe mode would be. behind: the zones where something stays. still_served:
-    the other VPCs whose accounts did not let us."""
+    """done: what was taken away, or in observe mode would be. behind: the zones where something stays, or that
+    may still serve others. still_served: the other VPCs whose accounts did not let us."""
 
     done: Sequence[str]
     behind: tuple[str, ...]
@@ -165,7 +165,8 @@ class NamesInZones:
             return look, cleared
         look, served = self._let_others_go(look, consumer, zone_names, are_all=True)
         let_go = [f"no longer serves {vpc}" for vpc in known.maybe_served if vpc not in served.partly]
-        return look, LetGo([*cleared.done, *let_go, *served.problems], cleared.behind, served.partly)
+        behind = known.zones if served.partly else cleared.behind
+        return look, LetGo([*cleared.done, *let_go, *served.problems], behind, served.partly)
 
     def _plan(self, look: DnsLook, consumer: ConsumerAccount, zones: ConsumerZones, wanted: Wanted) -> Sequence[Intent]:
         """What is to be done for each zone."""
