@@ -259,6 +259,28 @@ def test_names_that_may_still_be_certified_keep_the_brake_on_for_nobody(autopilo
     assert not any("STOPPED" in subject for subject in autopilot.ledger.notices())
 
 
+def test_names_that_are_to_go_are_tried_with_growing_pauses_where_that_fails(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    ref = autopilot.ready(vpc, autopilot.aws.service(MANAGED | {"autopilot:records": "api ledger"}))
+    autopilot.aws.tag(ref.service_id, autopilot_records="ledger")
+    autopilot.settle(ref)
+    autopilot.clock.advance(DAY)
+    autopilot.calls.refused["DescribeVpcEndpoints"] = "InternalError"
+    looks = 0
+    for _ in range(36):
+        autopilot.sweep()
+        looks += len(autopilot.converge_all(autopilot.dns_queue.take()).failed)
+        autopilot.clock.advance(300)
+    assert looks < 12
+
+    autopilot.calls.refused.clear()
+    for _ in range(2):
+        autopilot.clock.advance(3600)
+        autopilot.run()
+    assert autopilot.aws.resolves(vpc, API) == ""
+
+
 @pytest.mark.parametrize("code", ["Throttling", "AccessDenied", "InternalError"])
 def test_a_removal_that_is_tried_again_uses_up_the_brake_once(autopilot: FakeAutopilot, vpc: Vpc, code: str) -> None:
     service_id = autopilot.aws.service(MANAGED | {"autopilot:records": "api ledger"})
