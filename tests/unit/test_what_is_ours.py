@@ -10,7 +10,7 @@ from autopilot.domain.connection import ConnectionRef, Dns, Status
 from tests.fakes.autopilot import FakeAutopilot
 from tests.fakes.clock import DAY, HOUR
 from tests.fakes.landscape import CONSUMER, MANAGED, REGION, Vpc
-from tests.unit.served_names import API, target
+from tests.unit.served_names import API, LEDGER, our_zone, target
 
 TWO_NAMES = MANAGED | {"autopilot:records": "api ledger"}
 OTHERS = "other.example.com"
@@ -88,6 +88,27 @@ def test_what_stands_beside_the_consumers_own_zone_is_not_forgotten(autopilot: F
     autopilot.clock.advance(DAY)
     autopilot.run()
     assert autopilot.aws.zones_in(vpc) == {OTHERS}
+    assert autopilot.row(ref).status is Status.RETIRED
+
+
+def test_names_whose_zone_somebody_replaced_are_ours_no_longer(autopilot: FakeAutopilot, vpc: Vpc) -> None:
+    ref = autopilot.ready(vpc, autopilot.aws.service(TWO_NAMES))
+    for name in (API, LEDGER):
+        record = {"Name": name, "Type": "CNAME", "TTL": 60, "ResourceRecords": [{"Value": target(autopilot, ref)}]}
+        batch = {"Changes": [{"Action": "DELETE", "ResourceRecordSet": record}]}
+        autopilot.aws.route53(CONSUMER, "ChangeResourceRecordSets", HostedZoneId=our_zone(autopilot), ChangeBatch=batch)
+    autopilot.aws.route53(CONSUMER, "DeleteHostedZone", Id=our_zone(autopilot))
+    autopilot.aws.zone(vpc)
+    autopilot.clock.advance(DAY)
+    autopilot.run()
+    assert (autopilot.row(ref).dns.value, autopilot.row(ref).dns.written) == (Dns.BLOCKED, ())
+
+    autopilot.aws.tag(ref.service_id, autopilot_records="api")
+    autopilot.run()
+    assert autopilot.row(ref).dns.leaving == ()
+    lose_the_role(autopilot)
+    autopilot.aws.delete(ref)
+    autopilot.converge(ref)
     assert autopilot.row(ref).status is Status.RETIRED
 
 

@@ -270,8 +270,8 @@ class ConsumerZones:
     def _kept_off(self, ours: HostedZone, intent: Intent) -> ZoneOutcome:
         """Our zone stays as it is, with whatever was written there, and the VPC does not ask it."""
         claim = intent.claim
-        wanted = {record.name for record in claim.wanted}
-        outcome = ZoneOutcome(zone_id=ours.zone_id, written=wanted & (claim.written or frozenset()))
+        held = {*claim.kept, *(record.name for record in claim.wanted)}
+        outcome = ZoneOutcome(zone_id=ours.zone_id, written=held & (claim.written or frozenset()))
         if self.mode is Mode.OBSERVE:
             outcome.would = f"would associate zone {ours.name} ({ours.zone_id}) with {claim.vpc_id} again"
             return outcome

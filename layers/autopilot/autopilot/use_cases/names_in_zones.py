@@ -134,7 +134,8 @@ class NamesInZones:
         look, let_go = self._let_others_go(look, consumer, gone, are_all=are_all)
         standing |= set(old) if let_go.partly else set()
         partly = {*(served.partly if standing else ()), *let_go.partly}
-        written = {name for one in outcomes.values() for name in one.written} | (set(known.written) & stays)
+        in_old_zones = set(known.written) & stays if cleared.behind else set()
+        written = {name for one in outcomes.values() for name in one.written} | in_old_zones
         found = replace(
             found,
             releasing=(),
