@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from autopilot.domain.connection import ConnectionRef, Dns, Status
-from tests.fakes.autopilot import FakeAutopilot
+from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, FakeAutopilot
 from tests.fakes.clock import DAY, HOUR
 from tests.fakes.landscape import CONSUMER, MANAGED, REGION, Vpc
 from tests.unit.served_names import API, LEDGER, our_zone, target
@@ -110,6 +110,28 @@ def test_names_whose_zone_somebody_replaced_are_ours_no_longer(autopilot: FakeAu
     autopilot.aws.delete(ref)
     autopilot.converge(ref)
     assert autopilot.row(ref).status is Status.RETIRED
+
+
+@pytest.mark.parametrize("has_role", [True, False])
+def test_names_that_went_with_a_rejection_are_ours_no_longer_when_it_is_taken_back(
+    autopilot: FakeAutopilot, vpc: Vpc, has_role: bool
+) -> None:
+    autopilot.aws.privatelink.accepts_rejected = True
+    ref = autopilot.ready(vpc, autopilot.aws.service(TWO_NAMES))
+    autopilot.aws.reject(ref)
+    autopilot.converge(ref)
+    assert autopilot.row(ref).dns.value is Dns.ABSENT
+
+    autopilot.aws.tag(ref.service_id, autopilot_records="api")
+    autopilot.aws.accept(ref)
+    if not has_role:
+        lose_the_role(autopilot)
+    autopilot.clock.advance(SECONDS_TO_AVAILABLE)
+    autopilot.settle(ref)
+    row = autopilot.row(ref)
+    assert row.dns.written == ((API,) if has_role else ())
+    assert row.dns.leaving == ()
+    assert ("no names were written" in row.dns.reason) is not has_role
 
 
 def test_aws_private_dns_is_a_way_out_of_a_zone_that_may_not_be_made(autopilot: FakeAutopilot, vpc: Vpc) -> None:

@@ -87,8 +87,10 @@ class EndpointDns:
         if let_go.done or known.vpc_id:
             self.neighbours.wake_waiting(look)
         what = ", ".join(let_go.done) or "there was no DNS of ours to remove"
-        value = Dns.BEHIND if let_go.still_served else Dns.ABSENT
-        return look, self.facet(look, value, f"the endpoint is {look.gone.state}; {what}", _without(look, let_go))
+        reason, found = f"the endpoint is {look.gone.state}; {what}", _without(look, let_go)
+        if let_go.still_served:
+            return look, self.facet(look, Dns.BEHIND, reason, found)
+        return look, self.facet(look, Dns.ABSENT, reason, replace(found, zones=(), written=()))
 
     def facet(
         self, look: DnsLook, value: Dns, reason: str, found: DnsFacet | None = None, *, pending: tuple[str, ...] = ()
