@@ -11,7 +11,7 @@ import pytest
 from autopilot.domain.connection import ConnectionRef, Dns, Status
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, FakeAutopilot
 from tests.fakes.calls import Crash, Fault
-from tests.fakes.clock import DAY
+from tests.fakes.clock import DAY, HOUR
 from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc, place_of
 from tests.unit.served_names import API, LEDGER, behind, certified, our_zone, target
 
@@ -183,9 +183,15 @@ def test_another_accounts_vpc_that_could_not_be_taken_off_is_taken_off_later(
     autopilot.consumers.roles.discard(STRANGER)
     autopilot.consumers.leave(STRANGER, REGION)
     autopilot.aws.delete(ref)
-    autopilot.run()
+    autopilot.report()
+    told = len(autopilot.topic.mails)
+    for _ in range(3):
+        autopilot.run()
+        autopilot.report()
+        autopilot.clock.advance(HOUR)
     assert autopilot.row(ref).status is Status.FAILED
     assert f"{STRANGER}/{REGION}/{spoke.vpc_id} is still served" in autopilot.row(ref).dns.reason
+    assert sum("FAILED" in mail.subject for mail in autopilot.topic.mails[told:]) == 1
 
     autopilot.consumers.roles.add(STRANGER)
     for _ in range(2):

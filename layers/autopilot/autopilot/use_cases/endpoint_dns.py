@@ -86,10 +86,12 @@ class EndpointDns:
         # Also where nothing is left to remove: a run may have died just after it removed the name, with the VPC known.
         if let_go.done or known.vpc_id:
             self.neighbours.wake_waiting(look)
-        what = ", ".join(let_go.done) or "there was no DNS of ours to remove"
-        reason, found = f"the endpoint is {look.gone.state}; {what}", _without(look, let_go)
+        found = _without(look, let_go)
         if let_go.still_served:
-            return look, self.facet(look, Dns.BEHIND, reason, found)
+            # The same at each try, as it is told whenever it is another.
+            return look, self.facet(look, Dns.BEHIND, ", ".join(let_go.problems), found)
+        what = ", ".join(let_go.done) or "there was no DNS of ours to remove"
+        reason = f"the endpoint is {look.gone.state}; {what}"
         return look, self.facet(look, Dns.ABSENT, reason, replace(found, zones=(), written=()))
 
     def facet(
@@ -195,7 +197,7 @@ class EndpointDns:
             return look, self._observed(look, [f"the endpoint's tag {DNS_TAG}=off declines names", *let_go.done])
         if let_go.done:
             self.neighbours.wake_waiting(look)
-        reason = ", ".join([f"the endpoint's own tag {DNS_TAG}=off declines names", *let_go.done])
+        reason = ", ".join([f"the endpoint's own tag {DNS_TAG}=off declines names", *let_go.done, *let_go.problems])
         found = replace(_without(look, let_go), vpc_id=endpoint.vpc_id, zones=let_go.behind, records=(), written=())
         return look, self.facet(look, Dns.DECLINED, reason, replace(found, letting_go=let_go.still_served))
 

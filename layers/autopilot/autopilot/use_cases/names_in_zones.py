@@ -68,11 +68,12 @@ class InZones:
 @dataclass(frozen=True, slots=True)
 class LetGo:
     """done: what was taken away, or in observe mode would be. behind: the zones where something stays, or that
-    may still serve others. still_served: the other VPCs whose accounts did not let us."""
+    may still serve others. still_served: the other VPCs whose accounts did not let us; problems: why."""
 
     done: Sequence[str]
     behind: tuple[str, ...]
     still_served: tuple[str, ...] = ()
+    problems: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ class NamesInZones:
         look, served = self._let_others_go(look, consumer, zone_names, are_all=True)
         let_go = [f"no longer serves {vpc}" for vpc in known.maybe_served if vpc not in served.partly]
         behind = known.zones if served.partly else cleared.behind
-        return look, LetGo([*cleared.done, *let_go, *served.problems], behind, served.partly)
+        return look, LetGo([*cleared.done, *let_go], behind, served.partly, served.problems)
 
     def _plan(self, look: DnsLook, consumer: ConsumerAccount, zones: ConsumerZones, wanted: Wanted) -> Sequence[Intent]:
         """What is to be done for each zone."""
