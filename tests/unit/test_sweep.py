@@ -309,6 +309,37 @@ def test_what_fails_for_no_reason_that_we_know_is_tried_again_with_growing_pause
     assert autopilot.row(ref).failing_since is None
 
 
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_what_fails_is_tried_with_growing_pauses_and_then_forgotten_in_observe_mode_too(is_gone: bool) -> None:
+    autopilot = FakeAutopilot(mode=Mode.OBSERVE)
+    ref = autopilot.aws.endpoint(autopilot.aws.service(), autopilot.aws.new_vpc(CONSUMER))
+    autopilot.aws.accept(ref)
+    autopilot.clock.advance(SECONDS_TO_AVAILABLE)
+    run_all(autopilot)
+    run_all(autopilot)
+    if is_gone:
+        autopilot.aws.delete(ref)
+    autopilot.clock.advance(HOUR)
+    autopilot.calls.refused["DescribeVpcEndpoints"] = "ServiceUnavailable"
+    with pytest.raises(AwsCallFailed):
+        autopilot.converge(ref)
+    tried = []
+    for sweeps in range(30):
+        autopilot.sweep()
+        for wake_up in autopilot.dns_queue.take():
+            with pytest.raises(AwsCallFailed):
+                autopilot.converge(wake_up)
+            tried.append(sweeps)
+        autopilot.clock.advance(INTERVAL_SECONDS)
+    assert tried == [1, 2, 4, 8, 16, 28]
+
+    autopilot.calls.refused.clear()
+    autopilot.clock.advance(HOUR)
+    autopilot.run()
+    assert autopilot.row(ref).failing_since is None
+    assert autopilot.sweep()["stuck"] == 0
+
+
 def test_what_failed_is_told_as_it_was_although_the_ledger_fails_too(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     ref = autopilot.connected(vpc)
     autopilot.calls.refused |= {"ListHostedZonesByVPC": "ServiceUnavailable", "UpdateItem": "InternalServerError"}

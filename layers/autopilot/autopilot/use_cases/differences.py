@@ -71,10 +71,10 @@ class Differences:
         self, service: EndpointService, names: frozenset[Name] | None, connection: Connection, row: LedgerRow
     ) -> bool:
         """names: what the service declares, or None while that cannot be read."""
-        if self.mode is Mode.OBSERVE and row.dns.would:
-            return False
         if row.failing_since:
             return self._is_due_after_failing(row)
+        if self.mode is Mode.OBSERVE and row.dns.would:
+            return False
         if connection.state is not row.connection.state:
             return True
         if connection.state.asks_for_no_dns:
@@ -98,10 +98,10 @@ class Differences:
 
     def ask_for_an_end(self, row: LedgerRow) -> bool:
         """Of a connection that is no longer listed. What waits for a person is tried again with pauses."""
-        if self.mode is Mode.OBSERVE:
-            return row.connection.state is not AwsState.DELETED
         if row.failing_since:
             return self._is_due_after_failing(row)
+        if self.mode is Mode.OBSERVE:
+            return row.connection.state is not AwsState.DELETED
         return self._is_due_again(row) if row.dns.value is Dns.BEHIND else not row.has_ended
 
     def is_stuck(self, connection: Connection, row: LedgerRow) -> bool:
