@@ -117,6 +117,10 @@ class FakeLedger:
         """As a row is that was written before facets had revisions."""
         self._rows[ref] = replace(self._rows[ref], acceptance_revision=0, dns_revision=0)
 
+    def forget_notices(self, beginning: str) -> None:
+        """As a ledger is in which such ones were not written."""
+        self._notices = {subject: one for subject, one in self._notices.items() if not subject.startswith(beginning)}
+
     def permitted(self, service_id: str, *, among: Collection[str] | None = None) -> frozenset[str]:
         with self._calls.making("Query" if among is None else "BatchGetItem", service_id):
             known = frozenset(self._permitted[service_id])

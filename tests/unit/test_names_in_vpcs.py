@@ -15,7 +15,7 @@ from autopilot.domain.failures import AwsCallFailed
 from autopilot.domain.listener import Certificate, Listener, LoadBalancer
 from autopilot.domain.mode import Mode
 from autopilot.domain.wake_up import SeenBy, WakeUp
-from tests.fakes.autopilot import SECONDS_TO_INSYNC, STATUS_TOPIC, FakeAutopilot, event
+from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, SECONDS_TO_INSYNC, STATUS_TOPIC, FakeAutopilot, event
 from tests.fakes.calls import Crash
 from tests.fakes.clock import DAY
 from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc, place_of
@@ -456,6 +456,45 @@ def test_hands_off_a_service_outlasts_the_service(autopilot: FakeAutopilot, vpc:
 
     assert autopilot.aws.zones_in(vpc) == {ZONE}
     assert not any("ENDED" in subject for subject in mails(autopilot))
+
+
+def test_hands_off_a_service_outlasts_the_service_although_its_takeover_was_not_told_yet(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    autopilot.run()
+    ref = autopilot.aws.endpoint(autopilot.aws.service(), vpc)
+    autopilot.aws.accept(ref)
+    autopilot.clock.advance(SECONDS_TO_AVAILABLE)
+    autopilot.run()
+    autopilot.settle(ref)
+    autopilot.aws.tag(ref.service_id, autopilot=None)
+    autopilot.run()
+    assert f"[Autopilot] NO LONGER MANAGED {ref.service_id}" in mails(autopilot)
+
+    autopilot.aws.reject(ref)
+    autopilot.aws.ec2(PROVIDER, "DeleteVpcEndpointServiceConfigurations", ServiceIds=[ref.service_id])
+    for _ in range(3):
+        autopilot.clock.advance(300)
+        autopilot.run()
+
+    assert autopilot.aws.zones_in(vpc) == {ZONE}
+    assert not any("ENDED" in subject for subject in mails(autopilot))
+
+
+def test_what_a_service_left_behind_that_ended_before_beginnings_were_written_down_goes_too(
+    autopilot: FakeAutopilot, vpc: Vpc
+) -> None:
+    ref = autopilot.ready(vpc)
+    autopilot.run()
+    autopilot.ledger.forget_notices("TAKING OVER")
+    autopilot.aws.reject(ref)
+    autopilot.aws.ec2(PROVIDER, "DeleteVpcEndpointServiceConfigurations", ServiceIds=[ref.service_id])
+    for _ in range(3):
+        autopilot.clock.advance(300)
+        autopilot.run()
+
+    assert autopilot.aws.zones_in(vpc) == set()
+    assert any(f"ENDED {ref.service_id}" in subject for subject in mails(autopilot))
 
 
 def test_a_service_that_a_describe_leaves_out_for_a_moment_costs_no_name(

@@ -160,7 +160,7 @@ class Notices:
         Those that had left our hands before are none: it was said that nothing of theirs is touched.
         """
         there = {service.service_id for service in services}
-        gone = self._begun(told).keys() - there
+        gone = self._ever_managed(told) - there
         return sorted(one for one in gone if _ENDED + one not in told and not told.get(_LEFT + one))
 
     def of_end(self, service_id: str) -> None:
@@ -225,7 +225,7 @@ class Notices:
             self._tell(told, subject, expires(sorted(services, key=lambda one: one.service_id), certificate))
 
     def _has_left(self, told: Mapping[str, str], service: EndpointService) -> bool:
-        return not service.managed and not service.problem and self.is_taken_over(told, service)
+        return not service.managed and not service.problem and service.service_id in self._ever_managed(told)
 
     def of_takeovers(
         self,
@@ -251,6 +251,15 @@ class Notices:
 
     def _managed(self, service: EndpointService) -> str:
         return _MANAGED[self.mode] + service.service_id
+
+    def _ever_managed(self, told: Mapping[str, str]) -> frozenset[str]:
+        """The services that are in our hands or were, whether people know of it or not.
+
+        Of those from before every beginning was written down, only what people were told tells.
+        """
+        managed = _MANAGED[self.mode]
+        known = (subject.removeprefix(managed) for subject in told if subject.startswith(managed))
+        return frozenset({*self._begun(told), *known})
 
     def _begun(self, told: Mapping[str, str]) -> Mapping[str, datetime]:
         """Since when each service is taken over, by its id."""
