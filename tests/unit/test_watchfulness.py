@@ -102,6 +102,27 @@ class TestLostReports:
         told = autopilot.bus.events[-1].detail
         assert (told["previous_status"], told["status"]) == ("accepted", "ready")
 
+    def test_a_lost_report_of_a_service_that_ended_is_told_before_its_end(
+        self, autopilot: FakeAutopilot, vpc: Vpc
+    ) -> None:
+        ref = autopilot.ready(vpc)
+        autopilot.run()
+        autopilot.report()
+        autopilot.aws.reject(ref)
+        autopilot.aws.ec2(PROVIDER, "DeleteVpcEndpointServiceConfigurations", ServiceIds=[ref.service_id])
+        autopilot.run()
+        lost, _ = autopilot.ledger.stream()
+        assert lost[-1].row.status is Status.RETIRED
+        autopilot.run()
+        autopilot.clock.advance(900)
+        assert f"ENDED {ref.service_id}" not in autopilot.ledger.texts
+
+        assert autopilot.sweep()["untold"] == 1
+        autopilot.report()
+        assert autopilot.bus.events[-1].detail["report_id"] == lost[-1].report_id
+        autopilot.sweep()
+        assert f"ENDED {ref.service_id}" in autopilot.ledger.texts
+
     def test_a_lost_notice_is_told_by_a_later_sweep(self, autopilot: FakeAutopilot) -> None:
         autopilot.sweep()
         _, (lost,) = autopilot.ledger.stream()

@@ -19,8 +19,8 @@ class Finding:
 
     held, untold: how many wait for a person, and of how many the last report was lost. revoked: those that are to be
     disconnected. leaving: those with names to be taken away while they work. stuck: those that should have come
-    further by now. behind: those of a service that ended for which something of ours is still there. unreadable: rows
-    of the ledger that nobody can read; their connections are left as they are.
+    further by now. unreadable: rows of the ledger that nobody can read; their connections are left as they are.
+    is_over: the service ended, nothing of ours is left of it, and all that there was to tell was told.
     """
 
     service: EndpointService
@@ -33,8 +33,8 @@ class Finding:
     revoked: list[LedgerRow] = field(default_factory=list)
     leaving: list[LedgerRow] = field(default_factory=list)
     stuck: list[LedgerRow] = field(default_factory=list)
-    behind: list[LedgerRow] = field(default_factory=list)
     unreadable: list[UnreadableRow] = field(default_factory=list)
+    is_over: bool = False
     takeover: Takeover | None = None
 
 

@@ -164,7 +164,7 @@ class Notices:
         return sorted(one for one in gone if _ENDED + one not in told and not told.get(_LEFT + one))
 
     def of_end(self, service_id: str) -> None:
-        """Nothing of ours leads to the service any more."""
+        """Nothing of ours leads to the service any more, and nothing of it is left to tell."""
         self.ledger.record_notice(_ENDED + service_id, service_ended(service_id))
 
     def of_problems(

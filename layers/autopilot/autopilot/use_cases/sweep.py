@@ -17,6 +17,7 @@ from autopilot.domain.failures import AwsCallFailed, UnreadableRow
 from autopilot.domain.listener import LoadBalancer
 from autopilot.domain.mode import Mode
 from autopilot.domain.names import Name
+from autopilot.domain.report import is_untold
 from autopilot.domain.review import Review
 from autopilot.domain.service import EndpointService
 from autopilot.domain.wake_up import SeenBy, WakeUp
@@ -106,7 +107,7 @@ class Sweep:
             takeovers = [finding.takeover for finding in findings if finding.takeover]
             self.notices.of_takeovers(told, services, takeovers, counts["listed"])
             for end in ended:
-                if not end.behind and not end.unreadable:
+                if end.is_over:
                     self.notices.of_end(end.service.service_id)
         # Last, as a thousand of them may take longer than a sweep has.
         if self.permissions and listing:
@@ -177,13 +178,15 @@ class Sweep:
         finding = Finding(EndpointService.ended(service_id))
         try:
             rows = self._known(finding.service, finding).values()
+            finding.untold = sum(self.reminders.of_lost(row) for row in rows)
         except AwsCallFailed as failure:
             logger.warning(str(failure), extra={"service_id": service_id})
             failures.append(failure)
             return None
-        finding.behind = [row for row in rows if row.dns.value is not Dns.ABSENT]
-        finding.stuck = self._stuck(finding.behind)
-        due = filter(self.differences.ask_for_an_end, finding.behind)
+        behind = [row for row in rows if row.dns.value is not Dns.ABSENT]
+        finding.is_over = not behind and not finding.unreadable and not any(map(is_untold, rows))
+        finding.stuck = self._stuck(behind)
+        due = filter(self.differences.ask_for_an_end, behind)
         finding.to_converge = [WakeUp.about(row.connection, SeenBy.SWEEP) for row in due]
         return finding
 
