@@ -181,6 +181,14 @@ def test_native_private_dns_is_one_command() -> None:
     assert found.template == ""
 
 
+def test_where_a_zone_of_ours_stands_only_the_commands_are_offered_which_write_into_it() -> None:
+    found = handover(connected(zones=(ZONE,)), 60)
+
+    assert found is not None
+    assert f"point {ZONE} " in found.commands
+    assert found.template == ""
+
+
 def test_without_names_there_is_nothing_to_hand_over() -> None:
     assert handover(connected(names=()), 60) is None
 

@@ -199,7 +199,7 @@ def test_the_ready_mail_lists_interfaces_and_what_the_checks_found() -> None:
 
 def test_who_has_no_role_for_us_is_handed_all_it_needs_by_mail_and_by_event() -> None:
     connected = row(Acceptance.ACCEPTED, Dns.NO_ROLE)
-    connected = replace(connected, dns=replace(connected.dns, names=((f"api.{ZONE}", ZONE),)))
+    connected = replace(connected, dns=replace(connected.dns, names=((f"api.{ZONE}", ZONE),), zones=()))
     told, detail = mail(connected), event_of(StatusChange(connected, None)).detail
 
     assert "aws route53 create-hosted-zone" in told.text

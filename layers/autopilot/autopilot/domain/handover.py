@@ -50,7 +50,8 @@ _HARMLESS = re.compile(r"[a-z0-9_.*-]+", re.ASCII)
 class Handover:
     """commands: bash with the AWS CLI. template: the same as CloudFormation, in JSON; either one does it.
 
-    Where the service has AWS's own private DNS, one command switches that on, and there is no template.
+    Where the service has AWS's own private DNS, one command switches that on, and there is no template. Nor is there
+    one where a zone of ours stands: CloudFormation would make a second one of its name, which Route 53 refuses.
     """
 
     commands: str
@@ -71,7 +72,8 @@ def handover(row: LedgerRow, ttl: int) -> Handover | None:
         endpoint_id, region = row.ref.endpoint_id, row.connection.region
         line = f"aws ec2 modify-vpc-endpoint --region {region} --vpc-endpoint-id {endpoint_id} --private-dns-enabled"
         return Handover(line, "")
-    return Handover(_commands(row, names, ttl), _template(row, names, ttl))
+    is_new = {name.zone for name in names}.isdisjoint(row.dns.zones)
+    return Handover(_commands(row, names, ttl), _template(row, names, ttl) if is_new else "")
 
 
 def _commands(row: LedgerRow, names: Sequence[Name], ttl: int) -> str:
