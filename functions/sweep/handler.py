@@ -94,7 +94,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     if "Records" in event:
         follow_allowlist(read_keys(event))
         return
-    for finding, count in sweep().items():
+    swept = sweep()
+    for finding, count in swept.counts.items():
         metrics.add_metric(f"Sweep{finding.title().replace('_', '')}", MetricUnit.Count, count)
+    for failure in swept.failures:
+        raise failure
     # Only here, where nothing failed: that it is missing raises an alarm.
     metrics.add_metric("SweepsDone", MetricUnit.Count, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -147,9 +148,9 @@ class FakeAutopilot:
     def names(self) -> ServiceNames:
         return ServiceNames(self.load_balancers)
 
-    @property
-    def sweep(self) -> Sweep:
-        return Sweep(
+    def sweep(self) -> Counter[str]:
+        """What it counted. Raises what kept it from being all."""
+        sweep = Sweep(
             self.services,
             self.allowlist,
             self.ledger,
@@ -167,6 +168,10 @@ class FakeAutopilot:
             self.grace,
             self.clock,
         )
+        swept = sweep()
+        for failure in swept.failures:
+            raise failure
+        return swept.counts
 
     @property
     def braking(self) -> Braking:

@@ -264,12 +264,11 @@ class DnsFacet:
     vpc_id: the consumer VPC. zones: names of our zones that were written to. written: the names that these send to the
     endpoint. Both as they are about to be, where a run died. names: fqdn → zone, as the service declares them.
     records: name → target, whoever sends it there. leaving: names of ours that the service no longer declares, each
-    with the moment that was seen.
-    releasing: those of them that the brake let go, until they are gone.
+    with the moment that was seen. releasing: those of them that the brake let go, until they are gone.
     also_vpcs: the other VPCs that our zones were associated with for this endpoint, as its tag names them. associating:
     those that are about to be, or that may have some of our zones. letting_go: those of both that are to lose them: who
-    else serves one is asked only once that is written. unserved: what keeps our zones from such VPCs, or on
-    those that are to lose them, in sentences with the fix.
+    else serves one is asked only once that is written. unserved: what keeps our zones from such VPCs, or on those that
+    are to lose them, in sentences with the fix.
     change_ids: the Route 53 changes not yet seen INSYNC. reason: a sentence. checks: sentences about the path to the
     endpoint, each with its fix. checked_at: when the account was last looked into. regional_name, regional_zone_id:
     the endpoint's own DNS entry, where only the provider's list told it. is_native: AWS's own private DNS is to be
@@ -345,9 +344,9 @@ class LedgerRow:
     connection.state is AWS's state when one of the two writers last looked. service_title is the service's
     Name tag, or its id. version grows by one with each write, the last of which was at written_at; acceptance_revision
     and dns_revision with each write of their facet. told: what was reported last, as `report.telling` puts it. repeats:
-    how often a report that was lost was asked for again.
-    reminders: how often a person was reminded of this held request. failing_since, failed_at: the first and the last
-    of the looks at its DNS that failed, one after another, for no reason that is known.
+    how often a report that was lost was asked for again. reminders: how often a person was reminded of this held
+    request. failing_since, failed_at: the first and the last of the looks at its DNS that failed, one after another,
+    for no reason that is known.
     """
 
     connection: Connection

@@ -31,7 +31,7 @@ class AwsCallFailed(Exception):
         return self.code in _SESSION_ENDED
 
     @property
-    def is_of_no_vpc(self) -> bool:
+    def says_vpc_is_gone(self) -> bool:
         """What Route 53 may answer about a VPC that was deleted. Terraform's own tests of an association that went take
         the last one for that (`testAccCheckZoneAssociationDestroy`)."""
         is_disowned = self.code == "AccessDenied" and "is not owned by you" in self.message

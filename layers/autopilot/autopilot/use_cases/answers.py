@@ -70,7 +70,8 @@ class Answers:
         self.outcome.counts["accepted"] += len(recorded)
 
     def _overtaken(self, accepted: Sequence[Decided], recorded: Sequence[Decided]) -> list[Decided]:
-        """Those of which another run wrote something else while EC2 accepted them, over that; what a person did stays.
+        """Those whose record another run changed while EC2 accepted them, each with what it wrote, to be written over;
+        not what a person did.
 
         Left as held, they would be taken for a person's, whose connections are never revoked.
         """

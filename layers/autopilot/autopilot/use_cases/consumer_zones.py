@@ -237,7 +237,7 @@ class ConsumerZones:
         try:
             return self.hosted_zones.of_vpc(vpc_id)
         except AwsCallFailed as failure:
-            if not failure.is_of_no_vpc:
+            if not failure.says_vpc_is_gone:
                 raise
             logger.info(f"{failure}; the zones of its name are looked through")
             return ()

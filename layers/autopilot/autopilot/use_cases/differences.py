@@ -123,7 +123,7 @@ class Differences:
         return self._is_due(row.failing_since, row.failed_at, _LONGEST_OUTAGE_PAUSE)
 
     def _is_due(self, since: datetime | None, last: datetime | None, longest: timedelta) -> bool:
-        """Each pause is as long as it had been so at the last try: they double."""
+        """Each pause is as long as the trouble had lasted at the last try, so that they double."""
         if last is None or since is None:
             return True
         return self.clock() - last >= min(max(last - since, _SHORTEST_PAUSE), longest)

@@ -45,8 +45,8 @@ class Look:
 
     @property
     def was_handed_on(self) -> bool:
-        """Accepted by us: whoever writes that has handed it on, or comes again to do so. What was handed on waits until
-        AWS made it available.
+        """We accepted it and AWS is not done: whoever wrote that has handed it on, or comes again to. A look that was
+        put back may be that one, so it hands on itself.
 
         Of each connection an event tells and two notifications, one of them of our own Accept.
         """

@@ -52,7 +52,7 @@ _LONGEST_WRITE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Given:
     """texts: by subject; withdrawn ones have none, nor have those that nobody can read. lost: how many went lost."""
 
     texts: Mapping[str, str]
@@ -113,8 +113,8 @@ class Notices:
     ledger_table: str
     clock: Callable[[], datetime]
 
-    def told(self) -> Told:
-        """What was lost on its way is told again."""
+    def given(self) -> Given:
+        """What people were told. What was lost on its way is asked for again."""
         texts: dict[str, str] = {}
         lost, unreadable = 0, []
         for subject, notice in self.ledger.notices().items():
@@ -126,7 +126,7 @@ class Notices:
                 lost += due is not None
                 if due:
                     self.ledger.record_notice_repeat(subject, due)
-        return Told(texts, lost, unreadable)
+        return Given(texts, lost, unreadable)
 
     def are_heard(self, unheard: Sequence[str] | None) -> bool:
         """Whether there is anybody to tell, or that is not known.

@@ -42,6 +42,16 @@ _MOST_WAITING = 1000
 
 
 @dataclass(frozen=True, slots=True)
+class Swept:
+    """counts: how many connections were listed, and how many are what, as far as that could be read. failures: what
+    kept it from being all.
+    """
+
+    counts: Counter[str]
+    failures: Sequence[AwsCallFailed | UnreadableRow]
+
+
+@dataclass(frozen=True, slots=True)
 class Sweep:
     """Reads a thousand connections a page and enqueues only what is not as it should be.
 
@@ -66,12 +76,9 @@ class Sweep:
     grace: timedelta
     clock: Callable[[], datetime]
 
-    def __call__(self) -> Counter[str]:
-        """How many connections were listed and how many need a look.
-
-        What cannot be read does not stop the rest; its AwsCallFailed or UnreadableRow is raised at the end.
-        """
-        services, given = self.services.all(), self.notices.told()
+    def __call__(self) -> Swept:
+        """What cannot be read does not stop the rest. Raises AwsCallFailed where it would be all."""
+        services, given = self.services.all(), self.notices.given()
         failures: Failures = list(given.unreadable)
         told = given.texts
         ours = [service for service in services if service.managed and not service.problem]
@@ -94,7 +101,8 @@ class Sweep:
         counts["left_out"] += self._enqueue(self.requests_queue, [w for one in findings for w in one.to_decide])
         counts["left_out"] += self._enqueue(self.dns_queue, [w for one in [*findings, *ended] for w in one.to_converge])
         unheard = self._unheard(failures)
-        counts["unheard_topics"] = len(unheard or ())
+        if unheard is not None:
+            counts["unheard_topics"] = len(unheard)
         self._keep_notifications(ours, failures)
         self.notices.of_beginnings(told, ours)
         if self.notices.are_heard(unheard):
@@ -112,9 +120,7 @@ class Sweep:
         # Last, as a thousand of them may take longer than a sweep has.
         if self.permissions and listing:
             failures += self.permissions.keep(ours, listing.entries)
-        if failures:
-            raise failures[0]
-        return counts
+        return Swept(counts, failures)
 
     def _listing(self, failures: Failures) -> Listing | None:
         try:
