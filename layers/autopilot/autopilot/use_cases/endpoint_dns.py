@@ -199,7 +199,7 @@ class EndpointDns:
             self.neighbours.wake_waiting(look)
         reason = ", ".join([f"the endpoint's own tag {DNS_TAG}=off declines names", *let_go.done, *let_go.problems])
         found = replace(_without(look, let_go), vpc_id=endpoint.vpc_id, zones=let_go.behind, records=(), written=())
-        return look, self.facet(look, Dns.DECLINED, reason, replace(found, letting_go=let_go.still_served))
+        return look, self.facet(look, Dns.DECLINED, reason, found)
 
     def _observed(self, look: DnsLook, sentences: Iterable[str]) -> DnsFacet:
         return look.known.dns.would_become("; ".join(filter(None, sentences)))
@@ -211,8 +211,8 @@ def _in(endpoint: Endpoint, look: DnsLook) -> DnsFacet:
 
 def _without(look: DnsLook, let_go: LetGo) -> DnsFacet:
     """What is still known once everything of the endpoint was taken away."""
-    known = replace(look.known.dns, leaving=(), checks=(), unserved=(), associating=(), letting_go=())
-    return replace(known, also_vpcs=let_go.still_served)
+    known = replace(look.known.dns, leaving=(), checks=(), unserved=(), associating=())
+    return replace(known, also_vpcs=let_go.still_served, letting_go=let_go.still_served)
 
 
 def arrows(records: Iterable[tuple[str, str]]) -> str:
