@@ -9,7 +9,7 @@ import pytest
 from autopilot.domain.connection import ConnectionRef, Dns, Status
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, FakeAutopilot
 from tests.fakes.clock import DAY, HOUR
-from tests.fakes.landscape import CONSUMER, MANAGED, REGION, Vpc
+from tests.fakes.landscape import CONSUMER, MANAGED, REGION, STRANGER, Vpc
 from tests.unit.served_names import API, LEDGER, our_zone, target
 
 TWO_NAMES = MANAGED | {"autopilot:records": "api ledger"}
@@ -132,6 +132,24 @@ def test_names_that_went_with_a_rejection_are_ours_no_longer_when_it_is_taken_ba
     assert row.dns.written == ((API,) if has_role else ())
     assert row.dns.leaving == ()
     assert ("no names were written" in row.dns.reason) is not has_role
+
+
+@pytest.mark.parametrize("has_role", [True, False])
+def test_what_the_consumers_own_zone_does_is_forgotten_once_nothing_is_declared(
+    autopilot: FakeAutopilot, vpc: Vpc, has_role: bool
+) -> None:
+    ref = autopilot.connected(vpc, also_vpcs=f"{STRANGER}/vpc-0123456789abcdef0")
+    autopilot.aws.zone(vpc, api=target(autopilot, ref))
+    autopilot.settle(ref)
+    assert (autopilot.row(ref).dns.value, len(autopilot.row(ref).dns.unserved)) == (Dns.CONSUMERS_OWN, 1)
+
+    autopilot.aws.tag(ref.service_id, autopilot_zone=None, autopilot_records=None)
+    if not has_role:
+        lose_the_role(autopilot)
+    autopilot.run()
+    dns = autopilot.row(ref).dns
+    assert dns.value is Dns.UNDECLARED
+    assert (dns.names, dns.records, dns.unserved) == ((), (), ())
 
 
 def test_aws_private_dns_is_a_way_out_of_a_zone_that_may_not_be_made(autopilot: FakeAutopilot, vpc: Vpc) -> None:

@@ -16,7 +16,7 @@ from autopilot.domain.failures import AwsCallFailed, LedgerChangedMeanwhile, NoC
 from autopilot.domain.service import EndpointService
 from autopilot.domain.wake_up import SeenBy, WakeUp
 from autopilot.use_cases.dns_look import DnsLook, Reached
-from autopilot.use_cases.endpoint_dns import NO_NAMES, EndpointDns, arrows
+from autopilot.use_cases.endpoint_dns import EndpointDns, arrows
 from autopilot.use_cases.looks import Outcome
 from autopilot.use_cases.ports import ConsumerAccount, ConsumerAccounts, EndpointServices, Ledger, Queue
 
@@ -204,7 +204,7 @@ class ConvergeDns:
                 reason = f"{refusal}, so these stay in {dns.vpc_id} although no names are declared any more: {behind}"
                 return facet(look, Dns.BLOCKED, reason)
             if not look.service.declares_names:
-                return facet(look, Dns.UNDECLARED, NO_NAMES)
+                return self.endpoint_dns.undeclared(look, dns.vpc_id)
             left = f"these stay in {dns.vpc_id} as they are: {behind}" if behind else "no names were written"
             return facet(look, Dns.NO_ROLE, f"{refusal}, so {left}", self._by_hand(look))
         return None if look.is_missing_just_now else self._left_behind(look, refusal)

@@ -52,7 +52,7 @@ class EndpointDns:
             return look, look.known.dns
         names = self.names(look.service)
         if not names and not look.known.dns.zones:
-            return look, self.facet(look, Dns.UNDECLARED, NO_NAMES, _in(endpoint, look))
+            return look, self.undeclared(look, endpoint.vpc_id)
         try:
             wanted = wanted_records(names, endpoint, self.ttl)
         except NoRegionalName as early:
@@ -74,6 +74,11 @@ class EndpointDns:
         return look, self._observed(look, in_zones.would) if self.mode is Mode.OBSERVE else self._reached(
             look, in_zones
         )
+
+    def undeclared(self, look: DnsLook, vpc_id: str | None) -> DnsFacet:
+        """The facet where no names are declared, and none of ours are there."""
+        found = replace(look.known.dns, vpc_id=vpc_id, names=(), records=(), unserved=())
+        return self.facet(look, Dns.UNDECLARED, NO_NAMES, found)
 
     def absent(self, look: DnsLook, consumer: ConsumerAccount) -> Reached:
         """The facet once nothing of ours leads to the endpoint any more. Raises AwsCallFailed."""
