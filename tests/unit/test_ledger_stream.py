@@ -26,7 +26,7 @@ LATER = {
     },
     **{name: {"S": ""} for name in ("regional_name", "regional_zone_id", "declared")},
     "checked_at": {"NULL": True},
-    "is_native": {"BOOL": False},
+    **{name: {"BOOL": False} for name in ("is_native", "is_refused")},
 }
 # And what rows from before facets had revisions do not have.
 REVISIONS = {f"{facet}_revision": {"N": "1"} for facet in ("acceptance", "dns")}

@@ -17,7 +17,7 @@ from autopilot.domain.mode import Mode
 from autopilot.domain.wake_up import SeenBy, WakeUp
 from tests.fakes.autopilot import SECONDS_TO_AVAILABLE, SECONDS_TO_INSYNC, STATUS_TOPIC, FakeAutopilot, event
 from tests.fakes.calls import Crash
-from tests.fakes.clock import DAY
+from tests.fakes.clock import DAY, HOUR
 from tests.fakes.landscape import CONSUMER, MANAGED, PROVIDER, REGION, STRANGER, ZONE, Vpc, place_of
 from tests.local_aws.privatelink import Caller
 from tests.unit.served_names import API, LEDGER, behind, certified, our_zone, target
@@ -374,6 +374,34 @@ def test_a_name_that_an_endpoint_of_a_service_out_of_our_hands_holds_is_free_onc
 
     assert autopilot.row(waiting).status is (Status.READY if goes else Status.DNS_BLOCKED)
     assert autopilot.aws.resolves(vpc, API) == (target(autopilot, waiting) if goes else target(autopilot, holder))
+
+
+def test_an_account_that_denies_everything_keeps_the_brake_on_for_nobody_and_is_tried_with_pauses(
+    autopilot: FakeAutopilot,
+) -> None:
+    """As an organization's policy does, which the role's own rights do not show."""
+    service_id = autopilot.aws.service(MANAGED | {"autopilot:records": "api ledger"})
+    refs = [autopilot.ready(autopilot.aws.new_vpc(CONSUMER), service_id) for _ in range(12)]
+    autopilot.aws.tag(service_id, autopilot_records="api")
+    for ref in refs:
+        autopilot.settle(ref)
+    autopilot.calls.refused["DescribeVpcEndpoints"] = "UnauthorizedOperation"
+    autopilot.clock.advance(2 * DAY)
+    looks = 0
+    for _ in range(6 * HOUR // 300):
+        autopilot.sweep()
+        wake_ups = autopilot.dns_queue.take()
+        looks += len(wake_ups)
+        autopilot.converge_all(wake_ups)
+        autopilot.clock.advance(300)
+    assert looks < 12 * 15
+    assert not autopilot.ledger.texts["STOPPED before disconnecting"], "withdrawn once that was known"
+
+    autopilot.calls.refused.clear()
+    for _ in range(2):
+        autopilot.clock.advance(DAY)
+        autopilot.run()
+    assert autopilot.ledger.texts["STOPPED before disconnecting"], "now they would go"
 
 
 @pytest.mark.parametrize("answer", ["InvalidInput", "InvalidVPCId", "AccessDenied The VPC is not owned by you."])

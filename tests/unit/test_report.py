@@ -140,7 +140,7 @@ def test_other_names_are_not_told_as_if_the_connection_were_new() -> None:
     told = change_of(before, after)
 
     assert told is not None
-    assert mail(after, told.before).subject.endswith("its names changed")
+    assert mail(after, told.before).subject.endswith("what it serves changed")
     assert counted_as(told) is None
 
 

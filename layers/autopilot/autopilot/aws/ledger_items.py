@@ -97,6 +97,7 @@ def _row(item: Mapping[str, Any]) -> LedgerRow:
             regional_name=dns.get("regional_name", ""),
             regional_zone_id=dns.get("regional_zone_id", ""),
             is_native=dns.get("is_native", False),
+            is_refused=dns.get("is_refused", False),
             declared=dns.get("declared", ""),
         ),
         version=int(fields["version"]),

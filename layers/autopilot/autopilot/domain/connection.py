@@ -273,7 +273,7 @@ class DnsFacet:
     endpoint, each with its fix. checked_at: when the account was last looked into. regional_name, regional_zone_id:
     the endpoint's own DNS entry, where only the provider's list told it. is_native: AWS's own private DNS is to be
     switched on instead of making zones. declared: what the service declared when a person was last waited for, as its
-    `declaration` puts it.
+    `declaration` puts it. is_refused: the account let us in at the last look, and no further.
     """
 
     value: Dns = Dns.NONE
@@ -298,6 +298,7 @@ class DnsFacet:
     regional_name: str = ""
     regional_zone_id: str = ""
     is_native: bool = False
+    is_refused: bool = False
     declared: str = ""
 
     @property

@@ -90,7 +90,7 @@ def _headline(change: StatusChange) -> str:
     status = f"STILL {row.status}" if change.is_reminder else row.status
     call = "disconnected" if is_disconnected(row) else _CALLS[row.status]
     if row.status is change.before is Status.READY:
-        call = "its names changed"
+        call = "what it serves changed"
     if row.status is Status.CONNECTED and row.dns.written:
         call = "usable, nobody keeps its names"
     return f"{status.upper()} {row.service_title} <- {who}: {call}"

@@ -180,7 +180,7 @@ class ConvergeDns:
                 return look, None
             look = self._as_written(look)
             if look.is_usable:
-                return look, self.endpoint_dns.facet(look, Dns.BLOCKED, str(failure))
+                return look, self.endpoint_dns.facet(look, Dns.BLOCKED, str(failure), is_refused=True)
             return look, self._left_behind(look, failure)
 
     def _as_written(self, look: DnsLook) -> DnsLook:

@@ -100,16 +100,24 @@ class EndpointDns:
         return look, self.facet(look, Dns.ABSENT, reason, replace(found, zones=(), written=()))
 
     def facet(
-        self, look: DnsLook, value: Dns, reason: str, found: DnsFacet | None = None, *, pending: tuple[str, ...] = ()
+        self,
+        look: DnsLook,
+        value: Dns,
+        reason: str,
+        found: DnsFacet | None = None,
+        *,
+        pending: tuple[str, ...] = (),
+        is_refused: bool = False,
     ) -> DnsFacet:
         """The facet to write, with what was found; in observe mode the old one, with what would be.
 
         pending: the changes of Route 53 that it waits for. What needs a person would be asked for them in vain.
+        is_refused: the account did not let us find out.
         """
         if self.mode is Mode.OBSERVE:
             return self._observed(look, [reason])
         now = self.clock()
-        found = replace(found or look.known.dns, checked_at=now, change_ids=pending)
+        found = replace(found or look.known.dns, checked_at=now, change_ids=pending, is_refused=is_refused)
         if value in (Dns.NO_ROLE, Dns.BLOCKED):
             # Whatever the provider changes may be what was waited for.
             found = replace(found, declared=look.service.declaration(self.names(look.service)))

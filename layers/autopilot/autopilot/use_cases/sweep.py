@@ -205,14 +205,15 @@ class Sweep:
             return None
 
     def _loses_names(self, service: EndpointService, names: frozenset[Name] | None, row: LedgerRow) -> bool:
-        """Whether its names can and may be taken away. What cannot would keep the brake on for everybody, and what
-        fails is tried with pauses first."""
+        """Whether its names can and may be taken away. What cannot would keep the brake on for everybody; it is tried
+        with pauses, until the account lets us."""
         due = (
             set(row.dns.names_due(self.clock(), self.grace))
             - set(row.dns.releasing)
             - {name.fqdn for name in names or ()}
         )
-        if not due or names is None or row.failing_since or row.dns.value is Dns.NO_ROLE:
+        is_out_of_reach = row.failing_since or row.dns.is_refused or row.dns.value is Dns.NO_ROLE
+        if not due or names is None or is_out_of_reach:
             return False
         return self.names.are_certain(service)
 
