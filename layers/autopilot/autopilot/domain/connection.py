@@ -261,10 +261,10 @@ class NetworkInterface:
 class DnsFacet:
     """What Autopilot wrote for this endpoint and what it would take to do more.
 
-    vpc_id: the consumer VPC. zones: names of our zones that were written to. written: the names that these send to the
-    endpoint. Both as they are about to be, where a run died. names: fqdn → zone, as the service declares them.
-    records: name → target, whoever sends it there. leaving: names of ours that the service no longer declares, each
-    with the moment that was seen. releasing: those of them that the brake let go, until they are gone.
+    vpc_id: the consumer VPC. zones: names of our zones that its names belong to, or still stand in. written: the names
+    that these send to the endpoint. Both as they are about to be, where a run died. names: fqdn → zone, as the service
+    declares them. records: name → target, whoever sends it there. leaving: names of ours that the service no longer
+    declares, each with the moment that was seen. releasing: those of them that the brake let go, until they are gone.
     also_vpcs: the other VPCs that our zones were associated with for this endpoint, as its tag names them. associating:
     those that are about to be, or that may have some of our zones. letting_go: those of both that are to lose them: who
     else serves one is asked only once that is written. unserved: what keeps our zones from such VPCs, or on those that

@@ -18,7 +18,7 @@ from autopilot.domain.names import Name, covers, is_within
 from autopilot.domain.path_checks import obstacles, path_warnings
 from autopilot.domain.tls import tls_warnings
 from autopilot.use_cases.dns_look import DnsLook, Reached
-from autopilot.use_cases.names_in_zones import InZones, LetGo, NamesInZones
+from autopilot.use_cases.names_in_zones import InZones, NamesInZones, TakenAway
 from autopilot.use_cases.neighbours import Neighbours
 from autopilot.use_cases.ports import ConsumerAccount
 from autopilot.use_cases.service_names import ServiceNames
@@ -71,9 +71,9 @@ class EndpointDns:
         zoned = [name for name in names if name.fqdn not in resolved]
         targets = tuple(dict.fromkeys((record.name, record.target) for record in wanted))
         look, in_zones = self.in_zones.write(look, consumer, endpoint, found, zoned, targets)
-        return look, self._observed(look, in_zones.would) if self.mode is Mode.OBSERVE else self._reached(
-            look, in_zones
-        )
+        if self.mode is Mode.OBSERVE:
+            return look, self._observed(look, in_zones.would)
+        return look, self._reached(look, in_zones)
 
     def undeclared(self, look: DnsLook, vpc_id: str | None) -> DnsFacet:
         """The facet where no names are declared, and none of ours are there."""
@@ -83,19 +83,19 @@ class EndpointDns:
     def absent(self, look: DnsLook, consumer: ConsumerAccount) -> Reached:
         """The facet once nothing of ours leads to the endpoint any more. Raises AwsCallFailed."""
         known = look.known.dns
-        look, let_go = self.in_zones.let_go(look, consumer, is_gone=True)
+        look, taken = self.in_zones.take_away(look, consumer, is_gone=True)
         if self.mode is Mode.OBSERVE:
-            return look, self._observed(look, let_go.done)
-        if not let_go.done and known.value is Dns.ABSENT:
+            return look, self._observed(look, taken.done)
+        if not taken.done and known.value is Dns.ABSENT:
             return look, known
         # Also where nothing is left to remove: a run may have died just after it removed the name, with the VPC known.
-        if let_go.done or known.vpc_id:
+        if taken.done or known.vpc_id:
             self.neighbours.wake_waiting(look)
-        found = _without(look, let_go)
-        if let_go.still_served:
+        found = _without(look, taken)
+        if taken.still_served:
             # The same at each try, as it is told whenever it is another.
-            return look, self.facet(look, Dns.BEHIND, ", ".join(let_go.problems), found)
-        what = ", ".join(let_go.done) or "there was no DNS of ours to remove"
+            return look, self.facet(look, Dns.BEHIND, ", ".join(taken.problems), found)
+        what = ", ".join(taken.done) or "there was no DNS of ours to remove"
         reason = f"the endpoint is {look.gone.state}; {what}"
         return look, self.facet(look, Dns.ABSENT, reason, replace(found, zones=(), written=()))
 
@@ -205,13 +205,13 @@ class EndpointDns:
     # The consumer's say
 
     def _declined(self, look: DnsLook, consumer: ConsumerAccount, endpoint: Endpoint) -> Reached:
-        look, let_go = self.in_zones.let_go(look, consumer, is_gone=False)
+        look, taken = self.in_zones.take_away(look, consumer, is_gone=False)
         if self.mode is Mode.OBSERVE:
-            return look, self._observed(look, [f"the endpoint's tag {DNS_TAG}=off declines names", *let_go.done])
-        if let_go.done:
+            return look, self._observed(look, [f"the endpoint's tag {DNS_TAG}=off declines names", *taken.done])
+        if taken.done:
             self.neighbours.wake_waiting(look)
-        reason = ", ".join([f"the endpoint's own tag {DNS_TAG}=off declines names", *let_go.done, *let_go.problems])
-        found = replace(_without(look, let_go), vpc_id=endpoint.vpc_id, zones=let_go.behind, records=(), written=())
+        reason = ", ".join([f"the endpoint's own tag {DNS_TAG}=off declines names", *taken.done, *taken.problems])
+        found = replace(_without(look, taken), vpc_id=endpoint.vpc_id, zones=taken.behind, records=(), written=())
         return look, self.facet(look, Dns.DECLINED, reason, found)
 
     def _observed(self, look: DnsLook, sentences: Iterable[str]) -> DnsFacet:
@@ -222,10 +222,10 @@ def _in(endpoint: Endpoint, look: DnsLook) -> DnsFacet:
     return replace(look.known.dns, vpc_id=endpoint.vpc_id)
 
 
-def _without(look: DnsLook, let_go: LetGo) -> DnsFacet:
+def _without(look: DnsLook, taken: TakenAway) -> DnsFacet:
     """What is still known once everything of the endpoint was taken away."""
     known = replace(look.known.dns, leaving=(), checks=(), unserved=(), associating=())
-    return replace(known, also_vpcs=let_go.still_served, letting_go=let_go.still_served)
+    return replace(known, also_vpcs=taken.still_served, letting_go=taken.still_served)
 
 
 def arrows(records: Iterable[tuple[str, str]]) -> str:

@@ -66,7 +66,7 @@ class InZones:
 
 
 @dataclass(frozen=True, slots=True)
-class LetGo:
+class TakenAway:
     """done: what was taken away, or in observe mode would be. behind: the zones where something stays, or that
     may still serve others. still_served: the other VPCs whose accounts did not let us; problems: why."""
 
@@ -121,20 +121,20 @@ class NamesInZones:
         look = self._write_down(look, wanted, intents)
         outcomes = {intent.claim.zone_name: zones.apply(intent) for intent in intents}
         pending = self._pending(look, consumer, outcomes.values())
-        old = self._ours(look, consumer, [zone for zone in known.zones if zone not in outcomes])
+        old = self._standing(look, consumer, [zone for zone in known.zones if zone not in outcomes])
         look, served, lacking = self._serve(look, consumer, wanted, found, outcomes, old)
         stays = wanted.kept | _moving(wanted, outcomes.values(), is_pending=bool(pending)) | lacking
-        cleared = self._clear(look, consumer, old, stays, written=self._written(look))
+        cleared = self._clear(look, consumer, old, stays, written=self._ours_to_take_away(look))
         if self.mode is Mode.OBSERVE:
             would = [text for one in outcomes.values() for text in (one.would, *one.blocked) if text]
             return look, InZones(found, would=[*would, *cleared.done])
         if due:
             self.neighbours.wake_waiting(look)
         standing = {*cleared.behind, *(name for name, one in outcomes.items() if one.zone_id)}
-        gone, are_all = [zone for zone in old if zone not in cleared.behind], not standing
-        look, let_go = self._let_others_go(look, consumer, gone, are_all=are_all)
-        standing |= set(old) if let_go.partly else set()
-        partly = {*(served.partly if standing else ()), *let_go.partly}
+        gone, serves_no_more = [zone for zone in old if zone not in cleared.behind], not standing
+        look, others = self._take_off_others(look, consumer, gone, serves_no_more=serves_no_more)
+        standing |= set(old) if others.partly else set()
+        partly = {*(served.partly if standing else ()), *others.partly}
         in_old_zones = set(known.written) & stays if cleared.behind else set()
         written = {name for one in outcomes.values() for name in one.written} | in_old_zones
         found = replace(
@@ -146,29 +146,29 @@ class NamesInZones:
             leaving=tuple(moment for moment in leaving if moment.what in wanted.kept),
             also_vpcs=tuple(vpc for vpc in served.wholly if vpc not in partly),
             associating=tuple(sorted(partly)),
-            letting_go=tuple(sorted({*served.refused, *(let_go.refused if are_all else ())})),
-            unserved=(*served.problems, *let_go.problems),
+            letting_go=tuple(sorted({*served.refused, *(others.refused if serves_no_more else ())})),
+            unserved=(*served.problems, *others.problems),
             checks=tuple(dict.fromkeys((*found.checks, *(text for one in outcomes.values() for text in one.checks)))),
         )
         blocked = [text for one in outcomes.values() for text in one.blocked]
         # Nobody looks again at an endpoint without names, unless it waits for a person.
-        blocked += [] if found.names else let_go.problems
+        blocked += [] if found.names else others.problems
         own = {name for one in outcomes.values() for name in one.own}
         is_consumers_own = bool(targets) and wanted.fqdns <= own
         return look, InZones(found, pending, blocked, is_consumers_own)
 
-    def let_go(self, look: DnsLook, consumer: ConsumerAccount, *, is_gone: bool) -> tuple[DnsLook, LetGo]:
+    def take_away(self, look: DnsLook, consumer: ConsumerAccount, *, is_gone: bool) -> tuple[DnsLook, TakenAway]:
         """Take everything of the endpoint away, also from the other VPCs that it served; while it lives, only what was
         written for it. Raises AwsCallFailed."""
-        known, written = look.known.dns, None if is_gone else self._written(look)
+        known, written = look.known.dns, None if is_gone else self._ours_to_take_away(look)
         zone_names = sorted({*known.zones, *(name.zone for name in look.service.names)})
-        cleared = self._clear(look, consumer, self._ours(look, consumer, zone_names), written=written)
+        cleared = self._clear(look, consumer, self._standing(look, consumer, zone_names), written=written)
         if not known.maybe_served or known.vpc_id is None or self.mode is Mode.OBSERVE:
             return look, cleared
-        look, served = self._let_others_go(look, consumer, zone_names, are_all=True)
-        let_go = [f"no longer serves {vpc}" for vpc in known.maybe_served if vpc not in served.partly]
+        look, served = self._take_off_others(look, consumer, zone_names, serves_no_more=True)
+        gone = [f"no longer serves {vpc}" for vpc in known.maybe_served if vpc not in served.partly]
         behind = known.zones if served.partly else cleared.behind
-        return look, LetGo([*cleared.done, *let_go], behind, served.partly, served.problems)
+        return look, TakenAway([*cleared.done, *gone], behind, served.partly, served.problems)
 
     def _plan(self, look: DnsLook, consumer: ConsumerAccount, zones: ConsumerZones, wanted: Wanted) -> Sequence[Intent]:
         """What is to be done for each zone."""
@@ -277,7 +277,7 @@ class NamesInZones:
         written = self.ledger.record_dns(look.known, replace(known, leaving=leaving, releasing=tuple(sorted(due))))
         return replace(look, known=written), due
 
-    def _written(self, look: DnsLook) -> frozenset[str]:
+    def _ours_to_take_away(self, look: DnsLook) -> frozenset[str]:
         """The names that are Autopilot's to take away while the endpoint lives; others the consumer sent there."""
         return frozenset({*look.known.dns.written, *(name.fqdn for name in look.service.names)})
 
@@ -288,26 +288,26 @@ class NamesInZones:
         our_zones: OurZones,
         kept: frozenset[str] = frozenset(),
         written: frozenset[str] | None = None,
-    ) -> LetGo:
+    ) -> TakenAway:
         zones, heirs = self._zones(look, consumer), self.neighbours.heirs(look, consumer)
         cleared = {
             name: zones.absent(name, look.ref.endpoint_id, ours, heirs=heirs, kept=kept, written=written)
             for name, ours in our_zones.items()
         }
         done = [what for one in cleared.values() for what in one.done]
-        return LetGo(done, tuple(name for name, one in cleared.items() if not one.is_clear))
+        return TakenAway(done, tuple(name for name, one in cleared.items() if not one.is_clear))
 
-    def _let_others_go(
-        self, look: DnsLook, consumer: ConsumerAccount, zone_names: Sequence[str], *, are_all: bool
+    def _take_off_others(
+        self, look: DnsLook, consumer: ConsumerAccount, zone_names: Sequence[str], *, serves_no_more: bool
     ) -> tuple[DnsLook, Served]:
         """Take those of our zones of these names that still stand off the other VPCs."""
         known = look.known.dns
         if not known.maybe_served or not zone_names:
             return look, Served()
         ours = self._zones(look, consumer).of(zone_names, known.vpc_id, known.zones)
-        return self.other_vpcs.let_go(look, consumer, _named(ours), are_all=are_all)
+        return self.other_vpcs.take_off_all(look, consumer, _named(ours), serves_no_more=serves_no_more)
 
-    def _ours(self, look: DnsLook, consumer: ConsumerAccount, zone_names: Iterable[str]) -> OurZones:
+    def _standing(self, look: DnsLook, consumer: ConsumerAccount, zone_names: Iterable[str]) -> OurZones:
         """Our zones of these names that stand. Of what was cleared before only the VPC could tell more."""
         known = look.known.dns
         written_to = () if known.value is Dns.ABSENT else known.zones

@@ -100,15 +100,15 @@ class OtherVpcs:
         partly |= refused.keys()
         return look, Served(_texts(wholly), _texts(partly), _texts(refused), problems, frozenset(lacking))
 
-    def let_go(
-        self, look: DnsLook, consumer: ConsumerAccount, ours: Sequence[OurZone], *, are_all: bool
+    def take_off_all(
+        self, look: DnsLook, consumer: ConsumerAccount, ours: Sequence[OurZone], *, serves_no_more: bool
     ) -> tuple[DnsLook, Served]:
         """Take these of our zones off all of them; left are those whose accounts do not let us.
 
-        are_all: the endpoint serves them with no other ones. Raises AwsCallFailed.
+        serves_no_more: the endpoint serves them with no other ones. Raises AwsCallFailed.
         """
-        maybe = _refs(look, look.known.dns.maybe_served)
-        look, refused = self._take_off(look, self._associations(look, consumer), ours, maybe, are_all=are_all)
+        maybe, associations = _refs(look, look.known.dns.maybe_served), self._associations(look, consumer)
+        look, refused = self._take_off(look, associations, ours, maybe, serves_no_more=serves_no_more)
         problems = [text for one in refused.values() for text in one]
         return look, Served(partly=_texts(refused), refused=_texts(refused), problems=problems)
 
@@ -119,7 +119,7 @@ class OtherVpcs:
         ours: Sequence[OurZone],
         refs: Collection[VpcRef],
         *,
-        are_all: bool = True,
+        serves_no_more: bool = True,
     ) -> tuple[DnsLook, Mapping[VpcRef, Sequence[str]]]:
         """Those whose accounts do not let us, and why. What other endpoints of the VPC serve them with stays.
 
@@ -128,7 +128,7 @@ class OtherVpcs:
         # A zone that is gone serves nobody, whoever lets us in.
         if not refs or not ours:
             return look, {}
-        look = self._write_down(look, going=refs if are_all else ())
+        look = self._write_down(look, going=refs if serves_no_more else ())
         others = self._others(look)
         refused: dict[VpcRef, Sequence[str]] = {}
         taken: set[tuple[VpcRef, str]] = set()
