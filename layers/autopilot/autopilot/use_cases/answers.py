@@ -75,7 +75,8 @@ class Answers:
 
         Left as held, they would be taken for a person's, whose connections are never revoked.
         """
-        looks = {look.ref: look for look in accepted if look.ref not in {one.ref for one in recorded}}
+        written = {look.ref for look in recorded}
+        looks = {look.ref: look for look in accepted if look.ref not in written}
         rows = self.ledger.rows(looks).values() if looks else ()
         return [
             replace(looks[row.ref], row=replace(row, connection=looks[row.ref].row.connection))

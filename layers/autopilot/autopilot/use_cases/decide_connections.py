@@ -194,13 +194,10 @@ class DecideConnections:
         # A sweep compares the DNS by itself.
         changed = {look.ref for look, _ in news}
         due = [look for look in looks if look.ref in changed or not (look.is_swept or look.was_handed_on)]
-        # What we accepted is handed on before that is written. What is new comes after, when converge_dns can find its
-        # row; and what was put back: a ledger that is throttled for minutes must not make many messages of one.
-        first = [look for look in due if look.was and not look.was_put_back]
-        answers.wakes.hand_on(first)
+        answers.wakes.hand_on(look for look in due if look.goes_first)
         for look, facet in news:
             answers.write(look, facet, verb="is")
-        answers.wakes.hand_on(look for look in due if look not in first)
+        answers.wakes.hand_on(look for look in due if not look.goes_first)
 
     def _answer(self, look: Look) -> Answer | None:
         """Only what was done in the provider's own account is a person's answer in our place."""

@@ -55,6 +55,15 @@ class Look:
         return is_ours and self.state is AwsState.PENDING and not self.was_put_back
 
     @property
+    def goes_first(self) -> bool:
+        """Whether it is handed on before it is written, as what we accepted is.
+
+        What is new goes after, when converge_dns can find its row; so does what was put back: a ledger that is
+        throttled for minutes must not make many messages of one.
+        """
+        return self.was is not None and not self.was_put_back
+
+    @property
     def may_be_disconnected(self) -> bool:
         """Only where a sweep has counted it, or it was begun: nobody else knows how many others there are."""
         is_begun = self.row.acceptance.value is Acceptance.REVOKING
