@@ -140,11 +140,12 @@ class Notices:
         """Whether people know of the connections that stood when Autopilot came to this service."""
         return self._managed(service) in told
 
-    def taking_over_since(self, told: Mapping[str, str], service: EndpointService) -> datetime | None:
-        """Since when the service's connections are looked for that stood before, or None once people know of them."""
-        if self.is_taken_over(told, service):
-            return None
-        return self._begun(told).get(service.service_id, self.clock())
+    def taking_over(self, told: Mapping[str, str], services: Sequence[EndpointService]) -> Mapping[str, datetime]:
+        """The services whose connections are looked for that stood before, by id, and since when; not those of which
+        people know them."""
+        begun, now = self._begun(told), self.clock()
+        ids = [service.service_id for service in services if not self.is_taken_over(told, service)]
+        return {service_id: begun.get(service_id, now) for service_id in ids}
 
     def of_beginnings(self, told: Mapping[str, str], services: Sequence[EndpointService]) -> None:
         """Write down which services are taken over, whoever hears of it: one that ends must not be forgotten."""

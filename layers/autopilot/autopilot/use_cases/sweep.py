@@ -84,10 +84,11 @@ class Sweep:
         ours = [service for service in services if service.managed and not service.problem]
         listing = self._listing(failures)
         review = Review(listing.entries, self.clock()) if listing else None
+        taking_over = self.notices.taking_over(told, ours)
         findings: list[Finding] = []
         for service in ours:
             try:
-                findings.append(self._look(service, review, self.notices.taking_over_since(told, service)))
+                findings.append(self._look(service, review, taking_over.get(service.service_id)))
             except AwsCallFailed as failure:
                 logger.warning(str(failure), extra={"service_id": service.service_id})
                 failures.append(failure)
