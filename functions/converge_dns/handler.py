@@ -61,7 +61,7 @@ def wire(account: str) -> tuple[ConvergeDns, SqsQueue]:
         ledger=ledger,
         names=names,
         neighbours=neighbours,
-        other_vpcs=OtherVpcs(consumers, ledger, queue),
+        other_vpcs=OtherVpcs(consumers, ledger, neighbours),
         public_dns=ResolverPublicDns(now, settings.public_resolver),
         autopilot=autopilot,
         mode=settings.mode,

@@ -133,7 +133,7 @@ class FakeAutopilot:
             self.ledger,
             self.names,
             neighbours,
-            OtherVpcs(self.consumers, self.ledger, self.dns_queue),
+            OtherVpcs(self.consumers, self.ledger, neighbours),
             self.public_dns,
             US,
             self.mode,

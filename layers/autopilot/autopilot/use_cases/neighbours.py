@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -76,16 +76,23 @@ class Neighbours:
     def have_zone(self, look: DnsLook, vpc_id: str, zone_name: str) -> bool:
         """Whether others there have written to a zone of ours of that name: it may stand although the VPC asks it no
         longer. Raises AwsCallFailed."""
-        others = (row.dns for row in self.ledger.rows_in(look.owner, vpc_id) if row.ref != look.ref)
-        return any(zone_name in dns.zones for dns in others if dns.value not in (Dns.NONE, Dns.ABSENT))
+        others = self.others(look, vpc_id)
+        return any(zone_name in row.dns.zones for row in others if row.dns.value not in (Dns.NONE, Dns.ABSENT))
 
     def wake_waiting(self, look: DnsLook) -> None:
         """A name is free, or was handed on: an endpoint that was refused it need not wait for the sweep. Raises
         AwsCallFailed."""
-        waiting = self._waiting(look, look.known.dns.vpc_id)
-        self.dns_queue.send((WakeUp.about(row.connection, SeenBy.EVENT), 0) for row in waiting)
+        self.wake(self._waiting(look, look.known.dns.vpc_id))
+
+    def wake(self, rows: Iterable[LedgerRow]) -> None:
+        """Have them looked at now. Raises AwsCallFailed."""
+        self.dns_queue.send((WakeUp.about(row.connection, SeenBy.EVENT), 0) for row in rows)
+
+    def others(self, look: DnsLook, vpc_id: str | None) -> Sequence[LedgerRow]:
+        """What the ledger knows of the other endpoints there; of the whole account where no VPC is known. Raises
+        AwsCallFailed."""
+        return [row for row in self.ledger.rows_in(look.owner, vpc_id) if row.ref != look.ref]
 
     def _waiting(self, look: DnsLook, vpc_id: str | None) -> Sequence[LedgerRow]:
-        rows = self.ledger.rows_in(look.owner, vpc_id)
-        waiting = [row for row in rows if row.dns.value is Dns.BLOCKED and row.ref != look.ref]
+        waiting = [row for row in self.others(look, vpc_id) if row.dns.value is Dns.BLOCKED]
         return sorted(waiting, key=lambda row: (row.connection.created_at is None, row.connection.created_at, row.ref))

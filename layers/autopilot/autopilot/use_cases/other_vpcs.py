@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from autopilot.domain.connection import Dns, LedgerRow
+from autopilot.domain.connection import Dns
 from autopilot.domain.endpoint import Endpoint, VpcRef
 from autopilot.domain.shadowing import ZoneInVpc, zone_that_answers
-from autopilot.domain.wake_up import SeenBy, WakeUp
 from autopilot.use_cases.associations import Asked, Associations
 from autopilot.use_cases.dns_look import DnsLook
-from autopilot.use_cases.ports import ConsumerAccount, ConsumerAccounts, Ledger, Queue
+from autopilot.use_cases.neighbours import Neighbours
+from autopilot.use_cases.ports import ConsumerAccount, ConsumerAccounts, Ledger
 
 # A zone of ours: its name and its id.
 type OurZone = tuple[str, str]
@@ -62,7 +62,7 @@ class OtherVpcs:
 
     consumers: ConsumerAccounts
     ledger: Ledger
-    dns_queue: Queue
+    neighbours: Neighbours
 
     def serve(
         self, look: DnsLook, consumer: ConsumerAccount, endpoint: Endpoint, there: ToServe
@@ -129,7 +129,7 @@ class OtherVpcs:
         if not refs or not ours:
             return look, {}
         look = self._write_down(look, going=refs if serves_no_more else ())
-        others = self._others(look)
+        others = self.neighbours.others(look, look.known.dns.vpc_id)
         refused: dict[VpcRef, Sequence[str]] = {}
         taken: set[tuple[VpcRef, str]] = set()
         for ref in sorted(refs):
@@ -148,18 +148,14 @@ class OtherVpcs:
         endpoint in the VPC itself may have waited for the name."""
         came = [
             row
-            for row in self._others(look)
+            for row in self.neighbours.others(look, look.known.dns.vpc_id)
             if any((ref, zone) in taken for ref in _refs(look, row.dns.serving) for zone in row.dns.zones)
         ]
         there = [
             row for ref in sorted({ref for ref, _ in taken}) for row in self.ledger.rows_in(ref.account, ref.vpc_id)
         ]
         waiting = [row for row in there if row.dns.value is Dns.BLOCKED]
-        self.dns_queue.send((WakeUp.about(row.connection, SeenBy.EVENT), 0) for row in (*came, *waiting))
-
-    def _others(self, look: DnsLook) -> Sequence[LedgerRow]:
-        rows = self.ledger.rows_in(look.owner, look.known.dns.vpc_id)
-        return [row for row in rows if row.ref != look.ref]
+        self.neighbours.wake((*came, *waiting))
 
     def _write_down(self, look: DnsLook, coming: Iterable[VpcRef] = (), going: Iterable[VpcRef] = ()) -> DnsLook:
         """A run that dies would leave a VPC that is served although no tag says so, and nobody knows of it; and another
