@@ -123,6 +123,11 @@ class Landscape:
     def reject(self, ref: ConnectionRef) -> None:
         self._answer("RejectVpcEndpointConnections", ref)
 
+    def end_service(self, ref: ConnectionRef) -> None:
+        """The provider deletes the service of this connection, its only one, which EC2 wants rejected first."""
+        self.reject(ref)
+        self.ec2(PROVIDER, "DeleteVpcEndpointServiceConfigurations", ServiceIds=[ref.service_id])
+
     def delete(self, ref: ConnectionRef, account: str = CONSUMER) -> None:
         self.ec2(account, "DeleteVpcEndpoints", VpcEndpointIds=[ref.endpoint_id])
 

@@ -423,8 +423,7 @@ def test_what_a_deleted_service_left_behind_goes_and_people_are_told(
     autopilot.audience.deaf = [] if is_heard else [STATUS_TOPIC]
     ref, other = autopilot.ready(vpc), autopilot.ready(autopilot.aws.new_vpc(CONSUMER))
     autopilot.run()
-    autopilot.aws.reject(ref)
-    autopilot.aws.ec2(PROVIDER, "DeleteVpcEndpointServiceConfigurations", ServiceIds=[ref.service_id])
+    autopilot.aws.end_service(ref)
     for _ in range(3):
         autopilot.clock.advance(300)
         autopilot.run()
@@ -443,8 +442,7 @@ def test_what_a_deleted_service_left_in_an_account_that_shut_us_out_is_tried_wit
 ) -> None:
     ref = autopilot.ready(vpc)
     autopilot.run()
-    autopilot.aws.reject(ref)
-    autopilot.aws.ec2(PROVIDER, "DeleteVpcEndpointServiceConfigurations", ServiceIds=[ref.service_id])
+    autopilot.aws.end_service(ref)
     autopilot.consumers.roles.clear()
     autopilot.consumers.leave(CONSUMER, REGION)
     entered = 0
@@ -475,8 +473,7 @@ def test_hands_off_a_service_outlasts_the_service(autopilot: FakeAutopilot, vpc:
     autopilot.run()
     autopilot.aws.tag(ref.service_id, autopilot=None)
     autopilot.run()
-    autopilot.aws.reject(ref)
-    autopilot.aws.ec2(PROVIDER, "DeleteVpcEndpointServiceConfigurations", ServiceIds=[ref.service_id])
+    autopilot.aws.end_service(ref)
     autopilot.clock.advance(300)
     autopilot.aws.delete(ref)
     autopilot.converge(event(ref))
@@ -501,8 +498,7 @@ def test_hands_off_a_service_outlasts_the_service_although_its_takeover_was_not_
     autopilot.run()
     assert f"[Autopilot] NO LONGER MANAGED {ref.service_id}" in mails(autopilot)
 
-    autopilot.aws.reject(ref)
-    autopilot.aws.ec2(PROVIDER, "DeleteVpcEndpointServiceConfigurations", ServiceIds=[ref.service_id])
+    autopilot.aws.end_service(ref)
     for _ in range(3):
         autopilot.clock.advance(300)
         autopilot.run()
@@ -517,8 +513,7 @@ def test_what_a_service_left_behind_that_ended_before_beginnings_were_written_do
     ref = autopilot.ready(vpc)
     autopilot.run()
     autopilot.ledger.forget_notices("TAKING OVER")
-    autopilot.aws.reject(ref)
-    autopilot.aws.ec2(PROVIDER, "DeleteVpcEndpointServiceConfigurations", ServiceIds=[ref.service_id])
+    autopilot.aws.end_service(ref)
     for _ in range(3):
         autopilot.clock.advance(300)
         autopilot.run()

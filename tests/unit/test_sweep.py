@@ -30,6 +30,18 @@ def run_all(autopilot: FakeAutopilot) -> None:
         autopilot.converge(wake_up)
 
 
+def tried_at(autopilot: FakeAutopilot, sweeps: range) -> list[int]:
+    """At which of these sweeps DNS was looked at, once a wake-up."""
+    tried = []
+    for sweep in sweeps:
+        autopilot.clock.advance(INTERVAL_SECONDS)
+        autopilot.sweep()
+        for wake_up in autopilot.dns_queue.take():
+            autopilot.converge(wake_up)
+            tried.append(sweep)
+    return tried
+
+
 def test_a_connection_that_no_event_told_of_is_found(autopilot: FakeAutopilot, vpc: Vpc) -> None:
     ref = autopilot.aws.endpoint(autopilot.aws.service(), vpc)
     counts = autopilot.sweep()
@@ -182,15 +194,8 @@ def test_a_missing_role_is_tried_again_with_growing_pauses(autopilot: FakeAutopi
     autopilot.consumers.roles.clear()
     ref = autopilot.connected(vpc)
     autopilot.converge(ref)
-    tried = []
-    for sweeps in range(1, 300):
-        autopilot.clock.advance(INTERVAL_SECONDS)
-        autopilot.sweep()
-        for wake_up in autopilot.dns_queue.take():
-            autopilot.converge(wake_up)
-            tried.append(sweeps)
 
-    assert tried == [1, 2, 4, 8, 16, 32, 64, 128, 256]
+    assert tried_at(autopilot, range(1, 300)) == [1, 2, 4, 8, 16, 32, 64, 128, 256]
 
 
 WHOLE_DOMAIN = {"autopilot:zone": "example.com"}
@@ -271,15 +276,8 @@ def test_names_that_stay_behind_are_tried_again_with_growing_pauses(
     autopilot.decide(event(ref))
     autopilot.converge(replace(event(ref), waited_seconds=60))
     autopilot.dns_queue.take()
-    tried = []
-    for sweeps in range(1, 300):
-        autopilot.clock.advance(INTERVAL_SECONDS)
-        autopilot.sweep()
-        for wake_up in autopilot.dns_queue.take():
-            autopilot.converge(wake_up)
-            tried.append(sweeps)
 
-    assert tried == [1, 2, 4, 8, 16, 32, 64, 128, 256]
+    assert tried_at(autopilot, range(1, 300)) == [1, 2, 4, 8, 16, 32, 64, 128, 256]
 
 
 @pytest.mark.parametrize("state", ["new", "ready", "gone", "gone and forgotten by AWS"])
@@ -404,8 +402,7 @@ def test_a_service_that_ended_is_not_over_while_nobody_can_read_what_it_left(
     ref = autopilot.ready(vpc)
     autopilot.run()
     autopilot.ledger.unreadable.add(ref)
-    autopilot.aws.reject(ref)
-    autopilot.aws.ec2(PROVIDER, "DeleteVpcEndpointServiceConfigurations", ServiceIds=[ref.service_id])
+    autopilot.aws.end_service(ref)
 
     with pytest.raises(UnreadableRow):
         autopilot.sweep()

@@ -108,8 +108,7 @@ class TestLostReports:
         ref = autopilot.ready(vpc)
         autopilot.run()
         autopilot.report()
-        autopilot.aws.reject(ref)
-        autopilot.aws.ec2(PROVIDER, "DeleteVpcEndpointServiceConfigurations", ServiceIds=[ref.service_id])
+        autopilot.aws.end_service(ref)
         autopilot.run()
         lost, _ = autopilot.ledger.stream()
         assert lost[-1].row.status is Status.RETIRED
@@ -174,8 +173,7 @@ class TestStuck:
         if state == "gone":
             autopilot.aws.delete(ref)
         if state == "of a service that ended":
-            autopilot.aws.reject(ref)
-            autopilot.aws.ec2(PROVIDER, "DeleteVpcEndpointServiceConfigurations", ServiceIds=[ref.service_id])
+            autopilot.aws.end_service(ref)
         autopilot.calls.refused["ListHostedZonesByVPC"] = "InternalError"
         autopilot.clock.advance(24 * HOUR)
         for stuck in (0, 0, 1):
